@@ -1,0 +1,152 @@
+{# What engines spell differently. Models call these; only this folder knows PostgreSQL. #}
+
+{% macro nil_uuid() -%}
+    {{ return(adapter.dispatch('nil_uuid')()) }}
+{%- endmacro %}
+{% macro postgres__nil_uuid() -%} '00000000-0000-0000-0000-000000000000'::uuid {%- endmacro %}
+
+{# Whole minutes since the epoch, rounded down: differences of it are what "minutes" means here. #}
+{% macro epoch_minute(instant) -%}
+    {{ return(adapter.dispatch('epoch_minute')(instant)) }}
+{%- endmacro %}
+{% macro postgres__epoch_minute(instant) -%}
+    floor(extract(epoch from {{ instant }}) / 60)::bigint
+{%- endmacro %}
+
+{# Exact microseconds between two finite instants, as bigint. #}
+{% macro microseconds_between(earlier, later) -%}
+    {{ return(adapter.dispatch('microseconds_between')(earlier, later)) }}
+{%- endmacro %}
+{% macro postgres__microseconds_between(earlier, later) -%}
+    ((extract(epoch from {{ later }}) - extract(epoch from {{ earlier }})) * 1000000)::bigint
+{%- endmacro %}
+
+{# The date of an instant in UTC, whatever the session's zone. #}
+{% macro utc_date(instant) -%}
+    {{ return(adapter.dispatch('utc_date')(instant)) }}
+{%- endmacro %}
+{% macro postgres__utc_date(instant) -%} ({{ instant }} at time zone 'UTC')::date {%- endmacro %}
+
+{# Start of a UTC date, as an instant. #}
+{% macro utc_midnight(date) -%}
+    {{ return(adapter.dispatch('utc_midnight')(date)) }}
+{%- endmacro %}
+{% macro postgres__utc_midnight(date) -%} (({{ date }})::timestamp at time zone 'UTC') {%- endmacro %}
+
+{# 'infinity' and '-infinity' of timestamptz. #}
+{% macro is_finite(instant) -%}
+    {{ return(adapter.dispatch('is_finite')(instant)) }}
+{%- endmacro %}
+{% macro postgres__is_finite(instant) -%} isfinite({{ instant }}) {%- endmacro %}
+
+{# The instant, or null for null and +infinity ("counts as null"). #}
+{% macro null_if_infinite(instant) -%}
+    {{ return(adapter.dispatch('null_if_infinite')(instant)) }}
+{%- endmacro %}
+{% macro postgres__null_if_infinite(instant) -%} nullif({{ instant }}, 'infinity'::timestamptz) {%- endmacro %}
+
+{# A ratio with 4 decimals, null where the denominator is 0. #}
+{% macro ratio(numerator, denominator) -%}
+    {{ return(adapter.dispatch('ratio')(numerator, denominator)) }}
+{%- endmacro %}
+{% macro postgres__ratio(numerator, denominator) -%}
+    round(({{ numerator }})::numeric / nullif({{ denominator }}, 0), 4)::numeric(10, 4)
+{%- endmacro %}
+
+{# Average of integer microseconds as seconds: divided exactly to 30 decimals, cast last. #}
+{% macro average_seconds(microseconds_sum, row_count) -%}
+    {{ return(adapter.dispatch('average_seconds')(microseconds_sum, row_count)) }}
+{%- endmacro %}
+{% macro postgres__average_seconds(microseconds_sum, row_count) -%}
+    (({{ microseconds_sum }})::numeric(60, 30) / nullif({{ row_count }} * 1000000::numeric, 0))::double precision
+{%- endmacro %}
+
+{# A name-based uuid of version 3 (RFC 9562): uuid3(uuid3(NAMESPACE_URL, 'weir:' || mart), key). #}
+{% macro uuid3(mart, key) -%}
+    {{ return(adapter.dispatch('uuid3')(mart, key)) }}
+{%- endmacro %}
+{% macro postgres__md5_as_uuid3(bytes) -%}
+    overlay(
+        overlay(md5({{ bytes }}) placing '3' from 13)
+        placing translate(substr(md5({{ bytes }}), 17, 1), '0123456789abcdef', '89ab89ab89ab89ab') from 17
+    )
+{%- endmacro %}
+{% macro postgres__uuid3(mart, key) -%}
+    {%- set url_namespace = "'\\x6ba7b8119dad11d180b400c04fd430c8'::bytea" -%}
+    {%- set namespace = weir.postgres__md5_as_uuid3(url_namespace ~ " || convert_to('weir:" ~ mart ~ "', 'UTF8')") -%}
+    ({{ weir.postgres__md5_as_uuid3("decode(" ~ namespace ~ ", 'hex') || convert_to(" ~ key ~ ", 'UTF8')") }})::uuid
+{%- endmacro %}
+
+{# A JSON object of key → integer over a group, of rows where the condition holds; empty where none does. #}
+{% macro json_object_of(key, value, condition) -%}
+    {{ return(adapter.dispatch('json_object_of')(key, value, condition)) }}
+{%- endmacro %}
+{% macro postgres__json_object_of(key, value, condition) -%}
+    coalesce(jsonb_object_agg({{ key }}::text, {{ value }}::bigint) filter (where {{ condition }}), '{}'::jsonb)
+{%- endmacro %}
+
+{% macro empty_json_object() -%}
+    {{ return(adapter.dispatch('empty_json_object')()) }}
+{%- endmacro %}
+{% macro postgres__empty_json_object() -%} '{}'::jsonb {%- endmacro %}
+
+{# Every date of the years from one through another, taken from the row of parameters. #}
+{% macro dates_of_years(first_year, last_year) -%}
+    {{ return(adapter.dispatch('dates_of_years')(first_year, last_year)) }}
+{%- endmacro %}
+{% macro postgres__dates_of_years(first_year, last_year) -%}
+    select generate_series(
+        make_date(({{ first_year }})::integer, 1, 1)::timestamp,
+        make_date(({{ last_year }})::integer, 12, 31)::timestamp,
+        interval '1 day'
+    )::date as date
+    from parameters
+{%- endmacro %}
+
+{# A name by its 1-based number: never the server's locale. #}
+{% macro name_of(number, names) -%}
+    case {{ number }}{% for name in names %} when {{ loop.index }} then '{{ name }}'{% endfor %} end
+{%- endmacro %}
+
+{# Microseconds as seconds. #}
+{% macro seconds(microseconds) -%}
+    {{ return(adapter.dispatch('seconds')(microseconds)) }}
+{%- endmacro %}
+{% macro postgres__seconds(microseconds) -%} ({{ microseconds }})::double precision / 1e6 {%- endmacro %}
+
+{# Linear interpolation between the two nearest ranks; nulls are left out. #}
+{% macro percentile_cont(fraction, expression) -%}
+    {{ return(adapter.dispatch('percentile_cont')(fraction, expression)) }}
+{%- endmacro %}
+{% macro postgres__percentile_cont(fraction, expression) -%}
+    percentile_cont({{ fraction }}) within group (order by {{ expression }})
+{%- endmacro %}
+
+{# Neither NaN nor infinite. #}
+{% macro is_finite_number(value) -%}
+    {{ return(adapter.dispatch('is_finite_number')(value)) }}
+{%- endmacro %}
+{% macro postgres__is_finite_number(value) -%}
+    ({{ value }} not in ('NaN'::double precision, 'Infinity'::double precision, '-Infinity'::double precision))
+{%- endmacro %}
+
+{# A double through its shortest decimal text, rounded half away from zero to 12 decimals: sums are exact. #}
+{% macro exact_decimal(value) -%}
+    {{ return(adapter.dispatch('exact_decimal')(value)) }}
+{%- endmacro %}
+{% macro postgres__exact_decimal(value) -%} round({{ value }}::text::numeric, 12) {%- endmacro %}
+
+{# The id of the latest row of a group, the larger id among those of one instant. Hashed, not sorted. #}
+{% macro last_id(instant, id) -%}
+    {{ return(adapter.dispatch('last_id')(instant, id)) }}
+{%- endmacro %}
+{% macro postgres__last_id(instant, id) -%}
+    (max(array[(extract(epoch from {{ instant }}) * 1000000)::bigint, {{ id }}]))[2]
+{%- endmacro %}
+
+{# After "as" of a CTE: computed once, where an engine would copy its expressions into every use. #}
+{% macro computed_once() -%}
+    {{ return(adapter.dispatch('computed_once')()) }}
+{%- endmacro %}
+{% macro postgres__computed_once() -%} materialized {%- endmacro %}
+{% macro default__computed_once() -%} {%- endmacro %}

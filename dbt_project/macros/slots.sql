@@ -1,0 +1,75 @@
+{# An ISO 8601 instant with an offset, exactly in the contract's form; null for anything else.
+
+The engine's own cast is not asked: it would accept words such as now and infinity. The common forms are cast
+once the pattern has vouched for them; fractions and unusual offsets are taken apart, because the cast rounds
+fractions that the contract cuts. #}
+{% macro parse_instant(text) -%}
+    {{ return(adapter.dispatch('parse_instant')(text)) }}
+{%- endmacro %}
+{% macro postgres__parse_instant(text) -%}
+    {%- set pattern = "^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+        ~ "(?::[0-5][0-9](?:\\.[0-9]+)?)?(?:Z|[+-](?:0[0-9]|1[0-5])(?::?[0-5][0-9](?::?[0-5][0-9])?)?)$" -%}
+    {%- set offset = "substring(" ~ text ~ " from '[+-][0-9:]+$')" -%}
+    {%- set digits = "rpad(translate(" ~ offset ~ ", '+-:', ''), 6, '0')" -%}
+    case
+        when {{ text }} collate "C" !~ '{{ pattern }}' or {{ text }} like '0000%' then null
+        when substr({{ text }}, 9, 2)::integer > 28
+            and substr({{ text }}, 9, 2)::integer > case
+                when substr({{ text }}, 6, 2) in ('04', '06', '09', '11') then 30
+                when substr({{ text }}, 6, 2) <> '02' then 31
+                when substr({{ text }}, 1, 4)::integer % 4 = 0
+                    and (substr({{ text }}, 1, 4)::integer % 100 <> 0 or substr({{ text }}, 1, 4)::integer % 400 = 0)
+                    then 29
+                else 28
+            end
+            then null
+        when length({{ text }}) = 25 and substr({{ text }}, 20, 1) in ('+', '-') and substr({{ text }}, 23, 1) = ':'
+            then {{ text }}::timestamptz
+        else
+            (
+                substr({{ text }}, 1, 10) || ' ' || substr({{ text }}, 12, 5)
+                || coalesce(substring({{ text }} from '^.{16}(:[0-9]{2}(\.[0-9]{1,6})?)'), '') || '+00'
+            )::timestamptz
+            - case
+                when {{ offset }} is null then interval '0'
+                else make_interval(
+                    hours => left({{ digits }}, 2)::integer,
+                    mins => substr({{ digits }}, 3, 2)::integer,
+                    secs => substr({{ digits }}, 5, 2)::integer
+                ) * case when left({{ offset }}, 1) = '-' then -1 else 1 end
+            end
+    end
+{%- endmacro %}
+
+{# Elements of a jsonb array with their 0-based position; none where it is not an array. #}
+{% macro array_elements(column) -%}
+    {{ return(adapter.dispatch('array_elements')(column)) }}
+{%- endmacro %}
+{% macro postgres__array_elements(column) -%}
+    cross join lateral jsonb_array_elements(
+        case when jsonb_typeof({{ column }}) = 'array' then {{ column }} else '[]'::jsonb end
+    ) with ordinality as elements (element, ordinal)
+{%- endmacro %}
+
+{% macro is_array(column) -%}
+    {{ return(adapter.dispatch('is_array')(column)) }}
+{%- endmacro %}
+{% macro postgres__is_array(column) -%} (jsonb_typeof({{ column }}) = 'array') {%- endmacro %}
+
+{# A string member of a jsonb object; null where it is missing or not a string. #}
+{% macro text_member(element, name) -%}
+    {{ return(adapter.dispatch('text_member')(element, name)) }}
+{%- endmacro %}
+{% macro postgres__text_member(element, name) -%}
+    case when jsonb_typeof({{ element }} -> '{{ name }}') = 'string' then {{ element }} ->> '{{ name }}' end
+{%- endmacro %}
+
+{# Why a slot cannot be used: the first reason of the contract that holds, null where it can. #}
+{% macro slot_reason(starts_at, ends_at, earliest_date) -%}
+    case
+        when {{ starts_at }} is null or {{ ends_at }} is null then 'slot_malformed'
+        when {{ ends_at }} <= {{ starts_at }} then 'slot_not_positive'
+        when {{ microseconds_between(starts_at, ends_at) }} > 31 * 86400 * 1000000::bigint then 'slot_too_long'
+        when {{ starts_at }} < {{ utc_midnight(earliest_date) }} then 'before_earliest_date'
+    end
+{%- endmacro %}

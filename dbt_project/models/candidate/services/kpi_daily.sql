@@ -1,0 +1,56 @@
+-- One row per series (service, metric type, segment, unit) and UTC day with a usable value.
+with metrics as (
+
+    select * from {{ ref('int_services__metrics') }}
+    where reason is null
+
+),
+
+run_days as (
+
+    select * from {{ run_days('kpi_daily') }} as run_days
+
+),
+
+summed as (
+
+    select
+        metrics.service_name,
+        metrics.metric_type,
+        metrics.segment,
+        metrics.unit,
+        metrics.date,
+        sum({{ exact_decimal('metrics.value') }}) as value_sum,
+        count(*) as value_count,
+        min(metrics.value) as value_min,
+        max(metrics.value) as value_max,
+        {{ last_id('metrics.recorded_at', 'metrics.metric_id') }} as last_metric_id
+    from metrics
+    inner join run_days
+        on metrics.date = run_days.date
+    group by metrics.service_name, metrics.metric_type, metrics.segment, metrics.unit, metrics.date
+
+),
+
+with_last as (
+
+    select
+        summed.service_name,
+        summed.metric_type,
+        summed.segment,
+        summed.unit,
+        summed.date,
+        summed.value_sum::numeric(38, 12) as value_sum,
+        summed.value_count::integer as value_count,
+        round(summed.value_sum / summed.value_count, 6)::numeric(38, 6) as value_avg,
+        summed.value_min,
+        summed.value_max,
+        last_values.value + 0 as value_last,
+        summed.value_count::bigint as _source_row_count
+    from summed
+    inner join {{ ref('stg_services__metrics') }} as last_values
+        on summed.last_metric_id = last_values.metric_id
+
+)
+
+select * from with_last

@@ -1,0 +1,208 @@
+"""Tables of schema ``control``: what the warehouse remembers about its own work.
+
+Belongs here: runs, extracts and their watermarks, which partitions are dirty, what was published.
+
+Does not belong here: results of checks (``models.quality``), and anything that a mart's meaning depends on
+other than the parameters of the current run.
+"""
+
+import datetime as dt
+from typing import Annotated, Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import Text
+
+from models.base import BigInt, IdentityKey, WarehouseBase, WrittenAt
+
+SCHEMA = "control"
+
+Name = Annotated[str, mapped_column(primary_key=True)]
+"""A name that is (part of) a primary key."""
+
+
+class Application(WarehouseBase):
+    """What is known of one application: how far its rows have come, and as of when its marts stand."""
+
+    __tablename__ = "applications"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    application: Mapped[Name]
+    facts_batch_id: Mapped[int | None] = mapped_column(
+        BigInteger, comment="Facts are built from batches up to this one; null: they must be built anew."
+    )
+    facts_fingerprint: Mapped[str | None] = mapped_column(
+        comment="What facts depend on besides rows: the code, earliest_date, the time-zone data."
+    )
+    as_of: Mapped[dt.datetime | None] = mapped_column(comment="As-of instant of the last run that settled it.")
+    first_date: Mapped[dt.date | None] = mapped_column(comment="First day with data that was ever seen.")
+
+
+class Run(WarehouseBase):
+    """One row per run, written when it begins and when it ends."""
+
+    __tablename__ = "runs"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    run_id: Mapped[Name]
+    as_of: Mapped[dt.datetime]
+    applications: Mapped[list[str]] = mapped_column(ARRAY(Text()))
+    requested_from: Mapped[dt.date | None]
+    requested_to: Mapped[dt.date | None]
+    status: Mapped[str] = mapped_column(comment="started, published, nothing_to_do, blocked, failed")
+    message: Mapped[str | None]
+    started_at: Mapped[WrittenAt]
+    finished_at: Mapped[dt.datetime | None]
+    seconds: Mapped[Any] = mapped_column(
+        JSONB, server_default=text("'{}'"), nullable=False, comment="Seconds per stage, in order."
+    )
+
+
+class Batch(WarehouseBase):
+    """One extract of one application: all its tables as of one snapshot of the source."""
+
+    __tablename__ = "batches"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    batch_id: Mapped[IdentityKey]
+    run_id: Mapped[str]
+    application: Mapped[str]
+    system_identifier: Mapped[BigInt] = mapped_column(comment="Of the database cluster that was read.")
+    snapshot: Mapped[str] = mapped_column(comment="pg_current_snapshot() of the source.")
+    extracted_at: Mapped[WrittenAt]
+
+
+class BatchTable(WarehouseBase):
+    """What one extract did to one table."""
+
+    __tablename__ = "batch_tables"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    batch_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey(f"{SCHEMA}.batches.batch_id"), primary_key=True
+    )
+    source_table: Mapped[Name]
+    mode: Mapped[str] = mapped_column(comment="full (first load or resync) or xmin (changed rows).")
+    rows_read: Mapped[BigInt]
+    rows_inserted: Mapped[BigInt]
+    rows_updated: Mapped[BigInt]
+    rows_deleted: Mapped[BigInt]
+    seconds: Mapped[float]
+
+
+class Watermark(WarehouseBase):
+    """How far one source table has been read. Commits with the rows, so that it can never run ahead."""
+
+    __tablename__ = "watermarks"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    source_table: Mapped[Name]
+    system_identifier: Mapped[BigInt]
+    relation_oid: Mapped[BigInt] = mapped_column(comment="A dropped and recreated table is read anew.")
+    snapshot_xmin: Mapped[BigInt] = mapped_column(
+        comment="64-bit id of the oldest transaction still open at the last extract; later ones are unseen."
+    )
+    columns: Mapped[Any] = mapped_column(JSONB, comment="Name and type of each column, in order.")
+    batch_id: Mapped[BigInt]
+
+
+class Publication(WarehouseBase):
+    """The ledger: one row per publication of one partition of one mart."""
+
+    __tablename__ = "publications"
+    __table_args__ = (
+        Index(None, "mart", "partition_start", "publication_id"),
+        {"schema": SCHEMA},
+    )
+
+    publication_id: Mapped[IdentityKey]
+    run_id: Mapped[str]
+    application: Mapped[str]
+    mart: Mapped[str]
+    partition_start: Mapped[dt.date | None] = mapped_column(comment="Null: a mart without dates.")
+    partition_end: Mapped[dt.date | None] = mapped_column(comment="Inclusive.")
+    as_of: Mapped[dt.datetime]
+    row_count: Mapped[BigInt]
+    content_hash: Mapped[str] = mapped_column(comment="Order-free hash of all but volatile columns.")
+    source_row_count: Mapped[BigInt | None] = mapped_column(comment="Source rows that the partition counts.")
+    published_at: Mapped[WrittenAt]
+
+
+class LateData(WarehouseBase):
+    """Which batch dirtied which partition, and the publication that settled it (null: still dirty)."""
+
+    __tablename__ = "late_data"
+    __table_args__ = (
+        UniqueConstraint(
+            "batch_id", "mart", "partition_start", "source_table", postgresql_nulls_not_distinct=True
+        ),
+        Index("late_data_pending_idx", "application", postgresql_where=text("state = 'pending'")),
+        {"schema": SCHEMA},
+    )
+
+    late_data_id: Mapped[IdentityKey]
+    batch_id: Mapped[BigInt]
+    application: Mapped[str]
+    mart: Mapped[str]
+    partition_start: Mapped[dt.date | None]
+    source_table: Mapped[str]
+    row_count: Mapped[BigInt] = mapped_column(comment="Changed source rows that touch the partition.")
+    state: Mapped[str] = mapped_column(
+        server_default="pending", comment="pending, settled, or closed (past retention)"
+    )
+    publication_id: Mapped[int | None] = mapped_column(BigInteger)
+    dirtied_at: Mapped[WrittenAt]
+
+
+class RunPartition(WarehouseBase):
+    """The partitions that the current run builds. Models of candidates join it; there are no dbt variables."""
+
+    __tablename__ = "run_partitions"
+    __table_args__ = (
+        UniqueConstraint("mart", "partition_start", postgresql_nulls_not_distinct=True),
+        {"schema": SCHEMA},
+    )
+
+    run_partition_id: Mapped[IdentityKey]
+    application: Mapped[str]
+    mart: Mapped[str]
+    partition_start: Mapped[dt.date | None]
+
+
+class CurrentRun(WarehouseBase):
+    """One row: the parameters of the current run that models depend on."""
+
+    __tablename__ = "current_run"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    run_id: Mapped[Name]
+    as_of: Mapped[dt.datetime]
+    future_limit: Mapped[dt.datetime] = mapped_column(comment="as_of + 24 hours: later instants are in the future.")
+    last_date: Mapped[dt.date] = mapped_column(comment="The UTC date of as_of + 1: the last day that exists.")
+    earliest_date: Mapped[dt.date] = mapped_column(comment="Setting: earlier instants are quarantined.")
+    built_at: Mapped[WrittenAt]
+
+
+class KnownTimezone(WarehouseBase):
+    """The zones listed in the pinned time-zone data, letter for letter."""
+
+    __tablename__ = "known_timezones"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    timezone: Mapped[Name]
+
+
+class LocalDay(WarehouseBase):
+    """Windows of local days, of every zone ever in use: what ``marts.dim_local_day`` is a slice of."""
+
+    __tablename__ = "local_days"
+    __table_args__ = (
+        Index(None, "timezone", "starts_at", "ends_at", "date"),
+        {"schema": SCHEMA},
+    )
+
+    timezone: Mapped[Name]
+    date: Mapped[dt.date] = mapped_column(primary_key=True)
+    starts_at: Mapped[dt.datetime]
+    ends_at: Mapped[dt.datetime]

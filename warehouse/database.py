@@ -1,0 +1,114 @@
+"""Connections: to the warehouse (read and write) and to sources (read only).
+
+Belongs here: how Weir connects and what every session has in common. Does not belong here: statements of any
+one subject, and the embedded server.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import conninfo
+
+from warehouse.errors import ConfigurationError
+
+SESSION_SETTINGS = {
+    "timezone": "UTC",
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "iso_8601",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "lc_messages": "C",
+    "jit": "off",  # compiling costs more than it saves on every query here
+}
+"""Of every session: text forms must not depend on the server's configuration."""
+
+OPTIONS = " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in SESSION_SETTINGS.items())
+"""The same as libpq start-up options."""
+
+MINIMUM_VERSION = 150000
+MINIMUM_LOCKS = 6400
+"""What PostgreSQL's defaults give: 64 locks for each of 100 connections."""
+
+Connection = psycopg.Connection[tuple[object, ...]]
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown: host, port and database only."""
+    try:
+        parts = conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return "(malformed URL)"
+    return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
+
+
+def connect(url: str, *, name: str, read_only: bool = False, setting: str = "the URL") -> Connection:
+    """Open a connection in UTC with ISO dates.
+
+    Args:
+        url: libpq URL.
+        name: what the connection is for, shown in ``pg_stat_activity``.
+        read_only: refuse to write, whatever the role may.
+        setting: the environment variable that the URL came from, for the error message.
+
+    Raises:
+        ConfigurationError: the server does not answer, refuses, or is older than PostgreSQL 15.
+    """
+    options = OPTIONS + (" -c default_transaction_read_only=on" if read_only else "")
+    try:
+        # Secrets stay out of the message: psycopg quotes host, user and database only.
+        connection = psycopg.connect(url, application_name=name, options=options, connect_timeout=10)
+    except psycopg.Error as error:
+        reason = " ".join(str(error).split()).removeprefix("connection failed: ")
+        raise ConfigurationError(
+            f"{without_password(url)} does not answer ({reason}); start the server or mend {setting}"
+        ) from None
+    version = connection.info.server_version
+    if version < MINIMUM_VERSION:
+        connection.close()
+        raise ConfigurationError(
+            f"{without_password(url)} is PostgreSQL {version // 10000}; 15 or later is needed: "
+            f"upgrade it or point {setting} elsewhere"
+        )
+    return connection
+
+
+def check_locks(connection: Connection, needed: int = MINIMUM_LOCKS) -> None:
+    """Refuse a server whose lock table is too small for a publication.
+
+    Raises:
+        ConfigurationError: with the value of ``max_locks_per_transaction`` that would do.
+    """
+    locks, sessions, prepared = (
+        int(str(value))
+        for value in fetch_row(
+            connection,
+            "select current_setting('max_locks_per_transaction'), current_setting('max_connections'),"
+            " current_setting('max_prepared_transactions')",
+        )
+    )
+    slots = sessions + prepared
+    if locks * slots < needed:
+        raise ConfigurationError(
+            f"the warehouse server has room for {locks * slots} locks and needs {needed}: "
+            f"set max_locks_per_transaction to {-(-needed // slots)} or more and restart it"
+        )
+
+
+def fetch_row(connection: Connection, query: str, parameters: object = None) -> tuple[object, ...]:
+    """The only row of a query that always has one."""
+    row = connection.execute(query, parameters).fetchone()  # type: ignore[arg-type,call-overload]
+    assert row is not None
+    return tuple(row)
+
+
+@contextmanager
+def session(
+    url: str, *, name: str, read_only: bool = False, setting: str = "the URL"
+) -> Iterator[Connection]:
+    """A connection that is closed at the end, its open transaction rolled back."""
+    connection = connect(url, name=name, read_only=read_only, setting=setting)
+    try:
+        yield connection
+    finally:
+        connection.close()

@@ -1,0 +1,267 @@
+"""The gate: what a candidate must satisfy before anyone can read it.
+
+Belongs here: the checks of every mart, run by three engines, and the record of their results. Does not belong
+here: publication (``warehouse.publish``), which asks the gate's verdict first.
+
+- great_expectations: row count, key, nulls, ranges; derived from the mart's entry in the catalog.
+- reconciliation: equations against raw and the quarantine (``reconciliation/<application>.sql``).
+- dbt: conservation inside the candidate (``dbt_project/tests``).
+
+Every suite begins with the row count, expected from raw: an empty candidate would pass all other checks.
+"""
+
+import datetime as dt
+import logging
+import os
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from psycopg import sql
+
+from warehouse.catalog import Mart, mart, marts, source_tables
+from warehouse.database import Connection, fetch_row
+from warehouse.plan import Parameters, Plan
+from warehouse.transform import NodeResult, Transformer
+
+RECONCILIATION = Path(__file__).parent / "reconciliation"
+
+EXEMPT_REASONS = ("unknown_timezone", "in_the_future", "orphan_event")
+"""Reasons that do not count towards the share of quarantined rows that blocks."""
+
+SMALLEST_TABLE = 100
+"""Rows: below it, a share of quarantined rows means nothing and does not block."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """The result of one check; ``mart`` None: of the application. ``partitions`` are those that failed."""
+
+    mart: str | None
+    name: str
+    engine: str
+    severity: str
+    success: bool
+    observed: str | None = None
+    expected: str | None = None
+    partitions: tuple[dt.date, ...] = ()
+
+
+def reconcile(warehouse: Connection, plan: Plan) -> tuple[list[Check], dict[str, int]]:
+    """Compare both sides of every equation of the application.
+
+    Returns:
+        The checks, and the number of rows that each planned mart should have.
+    """
+    query = (RECONCILIATION / f"{plan.application}.sql").read_text(encoding="utf-8")
+    rows = warehouse.execute(
+        f"""
+        select mart, equation, sum(observed), sum(expected),
+            count(*) filter (where observed is distinct from expected),
+            array_agg(partition_start order by partition_start)
+                filter (where observed is distinct from expected and partition_start is not null)
+        from ({query}) as equations
+        group by mart, equation
+        """  # type: ignore[arg-type]  # our own file, with no value in it
+    ).fetchall()
+    warehouse.rollback()
+    checks, expected_rows = [], {}
+    for mart_name, equation, observed, expected, differing, partitions in rows:
+        if mart_name is not None and mart_name not in plan.partitions:
+            continue
+        if equation == "row_count":
+            expected_rows[str(mart_name)] = int(str(expected))
+        checks.append(
+            Check(
+                mart=None if mart_name is None else str(mart_name),
+                name=str(equation),
+                engine="reconciliation",
+                severity="block",
+                success=differing == 0,
+                observed=str(observed),
+                expected=str(expected),
+                partitions=tuple(partitions or ()),  # type: ignore[arg-type]
+            )
+        )
+    return checks, expected_rows
+
+
+def expectations(
+    warehouse: Connection, url: str, parameters: Parameters, plan: Plan, expected_rows: dict[str, int]
+) -> list[Check]:
+    """Validate each planned mart's candidate with its suite of Great Expectations."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import great_expectations as gx
+        from great_expectations.data_context.types.base import ProgressBarsConfig
+
+        logging.getLogger("great_expectations").setLevel(logging.ERROR)
+        context: Any = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+        source = context.data_sources.add_sql(
+            "warehouse", connection_string=url.replace("postgresql://", "postgresql+psycopg://", 1)
+        )
+        checks: list[Check] = []
+        try:
+            for name in plan.partitions:
+                suite = gx.ExpectationSuite(
+                    name=name,
+                    expectations=list(_suite(warehouse, parameters, plan, mart(name), expected_rows.get(name, -1))),
+                )
+                asset = source.add_table_asset(name, table_name=name, schema_name="candidate")
+                batch = asset.add_batch_definition_whole_table("candidate").get_batch()
+                result = batch.validate(suite, result_format="BASIC")
+                checks += [_check(name, item) for item in result.results]
+        finally:
+            source.get_execution_engine().close()
+    return checks
+
+
+def _suite(
+    warehouse: Connection, parameters: Parameters, plan: Plan, mart: Mart, expected_rows: int
+) -> Iterable[Any]:
+    from great_expectations import expectations as gxe
+
+    columns = [
+        str(name)
+        for (name,) in warehouse.execute(
+            "select column_name from information_schema.columns where table_schema = 'marts' and table_name = %s"
+            " order by ordinal_position",
+            (mart.name,),
+        )
+    ]
+    warehouse.rollback()
+    yield gxe.ExpectTableRowCountToEqual(value=expected_rows)
+    if len(mart.key) == 1:
+        yield gxe.ExpectColumnValuesToBeUnique(column=mart.key[0])
+    else:
+        yield gxe.ExpectCompoundColumnsToBeUnique(column_list=list(mart.key))
+    for column in columns:
+        if column not in mart.nullable:
+            yield gxe.ExpectColumnValuesToNotBeNull(column=column)
+    for column in mart.counts:
+        yield gxe.ExpectColumnValuesToBeBetween(column=column, min_value=0)
+    if mart.date_column:
+        days = [day for day in plan.partitions[mart.name] if day is not None]
+        yield gxe.ExpectColumnValuesToBeBetween(
+            column=mart.date_column,
+            min_value=min(days),
+            max_value=min(max(days), parameters.last_date) if min(days) <= parameters.last_date else max(days),
+        )
+
+
+def _check(mart_name: str, item: Any) -> Check:
+    arguments = item.expectation_config.kwargs
+    column = arguments.get("column") or "_".join(arguments.get("column_list", ()))
+    name = item.expectation_config.type + (f"({column})" if column else "")
+    limits = {key: arguments[key] for key in ("value", "min_value", "max_value") if arguments.get(key) is not None}
+    observed = item.result.get("observed_value")
+    if observed is None:
+        observed = f"{item.result.get('unexpected_count', '?')} unexpected"
+    if item.exception_info and item.exception_info.get("raised_exception"):
+        observed = str(item.exception_info.get("exception_message"))[:500]
+    return Check(
+        mart=mart_name,
+        name=name,
+        engine="great_expectations",
+        severity="block",
+        success=bool(item.success),
+        observed=str(observed),
+        expected=", ".join(f"{key} {value}" for key, value in limits.items()) or "0 unexpected",
+    )
+
+
+def dbt_tests(transformer: Transformer, warehouse: Connection, plan: Plan) -> list[Check]:
+    """Run the conservation tests of the planned marts; failing rows name their day in column ``partition_start``."""
+    names = [name for name in plan.partitions if mart(name).dated]
+    if not names:
+        return []
+    return [_dbt_check(warehouse, result, plan) for result in transformer.test(*names)]
+
+
+def _dbt_check(warehouse: Connection, result: NodeResult, plan: Plan) -> Check:
+    partitions: tuple[dt.date, ...] = ()
+    if result.status in {"fail", "warn"} and "partition_start" in result.compiled:
+        rows = warehouse.execute(
+            sql.SQL("select distinct partition_start from ({}) as failing order by 1").format(
+                sql.SQL(result.compiled)  # type: ignore[arg-type]
+            )
+        ).fetchall()
+        partitions = tuple(row[0] for row in rows)  # type: ignore[misc]
+        warehouse.rollback()
+    return Check(
+        mart=str(result.meta.get("mart") or "") or None,
+        name=result.name,
+        engine="dbt",
+        severity="warn" if result.status == "warn" else "block",
+        success=result.status == "pass",
+        observed=f"{result.failures} failing rows",
+        expected="0 failing rows",
+        partitions=partitions,
+    )
+
+
+def quarantine_share(warehouse: Connection, application: str, maximum: float) -> list[Check]:
+    """Block an application of which too large a share of a table's live rows is quarantined."""
+    checks = []
+    for table in source_tables(application):
+        live = sql.SQL("deleted_at is null" if "deleted_at" in table.model.columns else "true")
+        rows, bad = fetch_row(
+            warehouse,
+            sql.SQL(  # type: ignore[arg-type]
+                "select count(*), (select count(distinct row_key) from quality.quarantine where source_table = %s"
+                " and released_at is null and reason <> all (%s)) from {} where {}"
+            ).format(sql.Identifier("raw", table.raw), live),
+            (table.qualified, list(EXEMPT_REASONS)),
+        )
+        rows, bad = int(str(rows)), int(str(bad))
+        if rows >= SMALLEST_TABLE:
+            checks.append(
+                Check(
+                    mart=None,
+                    name=f"quarantine_share({table.qualified})",
+                    engine="reconciliation",
+                    severity="block",
+                    success=bad <= maximum * rows,
+                    observed=f"{bad} of {rows} rows quarantined",
+                    expected=f"at most {maximum:.1%}",
+                )
+            )
+    warehouse.rollback()
+    return checks
+
+
+def record(warehouse: Connection, run_id: str, application: str, checks: Iterable[Check]) -> None:
+    """Write results to ``quality.check_results``: a row per check, or one per failed day; one transaction."""
+    with warehouse.transaction(), warehouse.cursor() as cursor:
+        cursor.executemany(
+            "insert into quality.check_results (run_id, application, mart, partition_start, partition_end,"
+            " check_name, engine, severity, success, observed, expected)"
+            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                (
+                    run_id, application, check.mart, day, day, check.name, check.engine, check.severity,
+                    check.success, check.observed, check.expected,
+                )
+                for check in checks
+                for day in (check.partitions or (None,))
+            ],
+        )  # fmt: skip
+
+
+def bad_days(checks: Iterable[Check], plan: Plan) -> dict[str, set[dt.date | None]]:
+    """The partitions that failed blocking checks hold back, per mart.
+
+    A check that names no day condemns all planned partitions of its mart, one that names no mart all marts.
+    """
+    bad: dict[str, set[dt.date | None]] = {}
+    for check in checks:
+        if check.success or check.severity != "block":
+            continue
+        for name in [check.mart] if check.mart else [m.name for m in marts(plan.application)]:
+            if name in plan.partitions:
+                bad.setdefault(name, set()).update(check.partitions or plan.partitions[name])
+    return bad

@@ -1,0 +1,388 @@
+"""What a run has to build: from changes to dirty partitions to the list that dbt models read.
+
+Belongs here: the parameters of the current run, bringing facts up to date, ``control.late_data`` and
+``control.run_partitions``. Does not belong here: reading sources, building and checking candidates.
+
+State that must survive a crash is in the warehouse: changes of facts stay in their queues until one
+transaction has turned them into dirty partitions, and a partition stays dirty until a publication settles it.
+"""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from psycopg import sql
+
+from warehouse import local_days
+from warehouse.catalog import APPLICATIONS, Mart, marts, source_tables
+from warehouse.database import Connection, fetch_row
+from warehouse.errors import ConfigurationError
+from warehouse.transform import Transformer, project_hash
+
+DEFINITIONS = "(definitions)"
+"""Stands for a source table where a new version of models, settings or time-zone data dirties partitions."""
+
+ONE_DAY = dt.timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a run is asked to do. Dates are partition dates, inclusive; ``as_of`` is aware."""
+
+    run_id: str
+    as_of: dt.datetime
+    earliest_date: dt.date
+    from_date: dt.date | None = None
+    to_date: dt.date | None = None
+    rewind: bool = False
+
+    @property
+    def last_date(self) -> dt.date:
+        """The last day that exists: it is already tomorrow in Kiritimati."""
+        return self.as_of.astimezone(dt.UTC).date() + ONE_DAY
+
+    @property
+    def first_possible_date(self) -> dt.date:
+        """The first day that can exist: on the earliest date it is still yesterday somewhere."""
+        return self.earliest_date - ONE_DAY
+
+    @property
+    def dated(self) -> bool:
+        """Whether given days are rebuilt, rather than what is dirty."""
+        return self.from_date is not None or self.to_date is not None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The partitions of one application that this run builds: dates per mart, None for undated marts."""
+
+    application: str
+    partitions: dict[str, tuple[dt.date | None, ...]] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """Number of partitions over all marts."""
+        return sum(len(dates) for dates in self.partitions.values())
+
+
+def begin(warehouse: Connection, parameters: Parameters, applications: Sequence[str]) -> None:
+    """Write the run's parameters where models read them.
+
+    Raises:
+        ConfigurationError: as_of is before that of the last publication, and rewind is not asked for.
+    """
+    with warehouse.transaction():
+        (last,) = fetch_row(
+            warehouse,
+            "select max(as_of) from control.publications where application = any (%s)",
+            (list(applications),),
+        )
+        if isinstance(last, dt.datetime) and parameters.as_of < last and not parameters.rewind:
+            raise ConfigurationError(
+                f"as-of {parameters.as_of.isoformat()} is before that of the last publication "
+                f"({last.isoformat()}); give a later --as-of, or --rewind to move windows and periods back"
+            )
+        warehouse.execute("delete from control.current_run")
+        warehouse.execute(
+            "insert into control.current_run (run_id, as_of, future_limit, last_date, earliest_date)"
+            " values (%s, %s, %s, %s, %s)",
+            (
+                parameters.run_id,
+                parameters.as_of,
+                parameters.as_of + dt.timedelta(hours=24),
+                parameters.last_date,
+                parameters.earliest_date,
+            ),
+        )
+        warehouse.execute("delete from control.run_partitions")
+
+
+def deploy(warehouse: Connection, transformer: Transformer, parameters: Parameters) -> bool:
+    """Make staging views anew where models, settings or time-zone data have changed since they were made.
+
+    Facts are then built from all rows, and every published partition is dirty.
+
+    Returns:
+        Whether anything was made.
+    """
+    fingerprint = f"{project_hash()} {parameters.earliest_date} tzdata {local_days.data_version()}"
+    (current,) = fetch_row(
+        warehouse,
+        "select bool_and(facts_fingerprint is not distinct from %s) from control.applications",
+        (fingerprint,),
+    )
+    views = {
+        application
+        for application in APPLICATIONS
+        if fetch_row(
+            warehouse,
+            "select to_regclass(%s) is null and to_regclass(%s) is not null",
+            (f"staging.{_a_view(application)}", f"raw.{source_tables(application)[0].raw}"),
+        )[0]
+    }
+    warehouse.rollback()
+    if current and not views:
+        return False
+    with warehouse.transaction():
+        if not current:
+            for schema in ("staging", "intermediate", "candidate"):
+                warehouse.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(schema)))
+                warehouse.execute(sql.SQL("create schema {}").format(sql.Identifier(schema)))
+            warehouse.execute(
+                "update control.applications set facts_batch_id = null, facts_fingerprint = %s", (fingerprint,)
+            )
+            local_days.refresh_known_zones(warehouse)
+            warehouse.execute(
+                "insert into control.late_data (batch_id, application, mart, partition_start, source_table, row_count)"
+                " select 0, application, mart, partition_start, %s, 0 from control.publications"
+                " group by application, mart, partition_start"
+                " on conflict (batch_id, mart, partition_start, source_table)"
+                " do update set state = 'pending', publication_id = null, dirtied_at = now()",
+                (DEFINITIONS,),
+            )
+    deployed = [
+        application
+        for application in APPLICATIONS
+        if fetch_row(warehouse, "select to_regclass(%s) is not null", (f"raw.{source_tables(application)[0].raw}",))[0]
+    ]
+    warehouse.rollback()
+    transformer.run(*(f"staging.{application}" for application in deployed))
+    return True
+
+
+def refresh_facts(warehouse: Connection, transformer: Transformer, application: str) -> bool:
+    """Recompute the facts of rows that changed since they were last computed.
+
+    Returns:
+        Whether there were any.
+    """
+    if not _has_changes(warehouse, application):
+        return False
+    (complete,) = fetch_row(
+        warehouse, "select to_regclass(%s) is not null", (f"intermediate.int_{application}__dirty_partitions",)
+    )
+    warehouse.rollback()
+    area = f"intermediate.{application}"
+    if complete:
+        transformer.run(f"{area},config.materialized:fact", f"{area},int_{application}__affected_*")
+    else:
+        transformer.run(area)
+    return True
+
+
+def record_dirty(warehouse: Connection, parameters: Parameters, application: str, batch_id: int) -> int:
+    """Turn changes of facts into dirty partitions, in one transaction that also empties the queues.
+
+    Returns:
+        Number of dirty partitions recorded.
+    """
+    with warehouse.transaction():
+        (facts_batch,) = fetch_row(
+            warehouse, "select facts_batch_id from control.applications where application = %s", (application,)
+        )
+        _extend_local_days(warehouse, parameters, application)
+        count = warehouse.execute(
+            sql.SQL(
+                "insert into control.late_data"
+                " (batch_id, application, mart, partition_start, source_table, row_count)"
+                " select %(batch)s, %(application)s, mart, partition_start, source_table, row_count from {}"
+                " where partition_start between %(first)s and greatest(%(last)s,"
+                "  (select max(partition_start) from control.publications where application = %(application)s))"
+                " on conflict (batch_id, mart, partition_start, source_table) do update"
+                " set row_count = excluded.row_count, state = 'pending', publication_id = null"
+            ).format(sql.Identifier("intermediate", f"int_{application}__dirty_partitions")),
+            {
+                "batch": batch_id,
+                "application": application,
+                "first": parameters.first_possible_date,
+                "last": parameters.last_date,
+            },
+        ).rowcount
+        for mart in marts(application):
+            for table in mart.depends_on:
+                count += _record_undated(warehouse, mart, table, batch_id, facts_batch)
+        for (queue,) in warehouse.execute(
+            "select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace"
+            " where n.nspname = 'intermediate' and c.relkind = 'r' and c.relname like %s",
+            (f"int\\_{application}\\_\\_%\\_\\_changes",),
+        ).fetchall():
+            warehouse.execute(sql.SQL("truncate {}").format(sql.Identifier("intermediate", str(queue))))
+        warehouse.execute(
+            "update control.applications set facts_batch_id = %s, first_date = least(first_date,"
+            " (select min(partition_start) from control.late_data where batch_id = %s and application = %s))"
+            " where application = %s",
+            (batch_id, batch_id, application, application),
+        )
+    return count
+
+
+def choose(warehouse: Connection, parameters: Parameters, application: str) -> Plan:
+    """List the partitions that this run builds, in ``control.run_partitions``; one transaction.
+
+    Without dates: those that are dirty, those not built yet, and those that the as-of instant has moved
+    into or out of. With dates: every day from ``from_date`` through ``to_date``.
+    """
+    with warehouse.transaction():
+        for mart in marts(application):
+            if mart.dated:
+                _choose_days(warehouse, parameters, mart)
+            elif _is_stale(warehouse, parameters, mart):
+                warehouse.execute(
+                    "insert into control.run_partitions (application, mart, partition_start) values (%s, %s, null)",
+                    (application, mart.name),
+                )
+        rows = warehouse.execute(
+            "select mart, array_agg(partition_start order by partition_start) from control.run_partitions"
+            " where application = %s group by mart",
+            (application,),
+        ).fetchall()
+        warehouse.execute("analyze control.run_partitions")
+    return Plan(application, {str(mart): tuple(dates) for mart, dates in rows})  # type: ignore[arg-type]
+
+
+def _choose_days(warehouse: Connection, parameters: Parameters, mart: Mart) -> None:
+    words = {
+        "application": mart.application,
+        "mart": mart.name,
+        "first": parameters.first_possible_date,
+        "last": parameters.last_date,
+        "from": parameters.from_date,
+        "to": parameters.to_date,
+    }
+    if parameters.dated:
+        warehouse.execute(
+            "insert into control.run_partitions (application, mart, partition_start)"
+            " select %(application)s, %(mart)s, day::date"
+            " from control.applications as a, generate_series("
+            "  greatest(%(from)s::date, a.first_date, %(first)s)::timestamp,"
+            "  least(%(to)s::date, %(last)s)::timestamp, interval '1 day') as day"
+            " where a.application = %(application)s",
+            words,
+        )
+        return
+    warehouse.execute(
+        """
+        insert into control.run_partitions (application, mart, partition_start)
+        select %(application)s, %(mart)s, days.date
+        from (
+            select late_data.partition_start as date
+            from control.late_data
+            where state = 'pending' and application = %(application)s and mart = %(mart)s
+                and partition_start <= %(last)s
+            union
+            select day::date
+            from control.applications as a
+            cross join generate_series(
+                greatest(a.first_date, %(first)s)::timestamp, %(last)s::timestamp, interval '1 day'
+            ) as day
+            where a.application = %(application)s and not exists (
+                select from control.publications as p
+                where p.mart = %(mart)s and p.partition_start = day::date
+            )
+            union
+            select p.partition_start
+            from control.applications as a
+            inner join control.publications as p
+                on p.application = a.application and p.mart = %(mart)s
+            where a.application = %(application)s
+                and p.partition_start > least((a.as_of at time zone 'UTC')::date + 1, %(last)s)
+        ) as days
+        """,
+        words,
+    )
+
+
+def _is_stale(warehouse: Connection, parameters: Parameters, mart: Mart) -> bool:
+    """Whether an undated mart has to be built."""
+    if mart.name == "dim_date":
+        return not fetch_row(
+            warehouse,
+            "select min(date) is not distinct from make_date(extract(year from %s::date)::integer, 1, 1) and"
+            " max(date) is not distinct from make_date(extract(year from %s::date)::integer + 1, 12, 31)"
+            " from marts.dim_date",
+            (parameters.first_possible_date, parameters.last_date),
+        )[0]
+    if mart.name == "dim_local_day":
+        return bool(
+            fetch_row(
+                warehouse,
+                """
+                with wanted as (
+                    select distinct timezone, first_date, least(%s::date, 'infinity') as last_date
+                    from intermediate.int_scheduling__users cross join intermediate.int_scheduling__first_day
+                    where first_date <= %s
+                ), published as (
+                    select timezone, min(date), max(date) from marts.dim_local_day group by timezone
+                )
+                select exists (table wanted except table published) or exists (table published except table wanted)
+                """,
+                (parameters.last_date, parameters.last_date),
+            )[0]
+        ) or _is_pending(warehouse, mart)
+    return _is_pending(warehouse, mart)
+
+
+def _is_pending(warehouse: Connection, mart: Mart) -> bool:
+    return bool(
+        fetch_row(
+            warehouse,
+            "select exists (select from control.late_data where state = 'pending' and mart = %s)"
+            " or not exists (select from control.publications where mart = %s)",
+            (mart.name, mart.name),
+        )[0]
+    )
+
+
+def _record_undated(warehouse: Connection, mart: Mart, table: str, batch_id: int, facts_batch: object) -> int:
+    raw = table.replace(".", "__")
+    query = sql.SQL(
+        "insert into control.late_data (batch_id, application, mart, partition_start, source_table, row_count)"
+        " select %(batch)s, %(application)s, %(mart)s, null, %(table)s, count(*) from {} where {} having count(*) > 0"
+        " on conflict (batch_id, mart, partition_start, source_table) do nothing"
+    ).format(
+        sql.Identifier("raw", raw if facts_batch is None else f"{raw}__changes"),
+        sql.SQL("true") if facts_batch is None else sql.SQL("_batch_id > {}").format(sql.Literal(facts_batch)),
+    )
+    return warehouse.execute(
+        query, {"batch": batch_id, "application": mart.application, "mart": mart.name, "table": table}
+    ).rowcount
+
+
+def _has_changes(warehouse: Connection, application: str) -> bool:
+    (facts_batch,) = fetch_row(
+        warehouse, "select facts_batch_id from control.applications where application = %s", (application,)
+    )
+    if facts_batch is None:
+        return True
+    (changed,) = fetch_row(
+        warehouse,
+        "select exists (select from control.batch_tables join control.batches using (batch_id)"
+        " where application = %s and batch_id > %s and rows_inserted + rows_updated + rows_deleted > 0)",
+        (application, facts_batch),
+    )
+    return bool(changed)
+
+
+def _extend_local_days(warehouse: Connection, parameters: Parameters, application: str) -> None:
+    """Windows from the first fact through the last day: of UTC always, of all zones in use for scheduling."""
+    if application == "scheduling":
+        (first,) = fetch_row(warehouse, "select first_date from intermediate.int_scheduling__first_day")
+        zones = {
+            str(zone) for (zone,) in warehouse.execute("select distinct timezone from intermediate.int_scheduling__users")
+        }
+    elif application == "workflows":
+        (first,) = fetch_row(
+            warehouse,
+            "select min(enrolled_date) from intermediate.int_workflows__executions where reason is null",
+        )
+        zones = {"UTC"}
+    else:
+        return
+    if isinstance(first, dt.date) and first <= parameters.last_date:
+        local_days.extend(warehouse, zones, first, parameters.last_date)
+
+
+def _a_view(application: str) -> str:
+    return {"scheduling": "stg_scheduling__users", "workflows": "stg_workflows__workflows"}.get(
+        application, "stg_services__metrics"
+    )

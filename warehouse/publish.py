@@ -1,0 +1,195 @@
+"""Publication: the run's partitions of all marts of one application, and their ledger rows, in one transaction.
+
+Belongs here: making monthly partitions, replacing rows, hashing content. Does not belong here: deciding what
+may be published (``warehouse.gate``).
+
+Rows are deleted and inserted: a partition that readers can see is never detached, attached or truncated,
+because a reader whose snapshot is older would see nothing.
+"""
+
+import datetime as dt
+from collections.abc import Collection
+
+from psycopg import sql
+
+from warehouse.catalog import Mart, mart
+from warehouse.database import Connection, check_locks
+from warehouse.plan import Parameters, Plan
+
+LOCKS_PER_PARTITION = 4
+"""A monthly partition, its key, its indexes and its TOAST table."""
+
+
+def publish(
+    warehouse: Connection,
+    parameters: Parameters,
+    plan: Plan,
+    held_back: dict[str, set[dt.date | None]] | None = None,
+) -> dict[str, int]:
+    """Replace the planned partitions but those held back, and settle what had dirtied them.
+
+    Args:
+        warehouse: a connection with no transaction open.
+        parameters: of the run.
+        plan: what was built into schema ``candidate``.
+        held_back: partitions per mart that keep their last good rows.
+
+    Returns:
+        Rows published per mart.
+
+    Raises:
+        ConfigurationError: the server's lock table is too small for the publication.
+    """
+    planned = {
+        name: [day for day in days if day not in (held_back or {}).get(name, ())]
+        for name, days in plan.partitions.items()
+    }
+    months = {name: _months(days) for name, days in planned.items() if mart(name).dated}
+    check_locks(warehouse, LOCKS_PER_PARTITION * sum(len(starts) for starts in months.values()))
+    warehouse.rollback()
+    for name in months:
+        _make_partitions(warehouse, mart(name), planned[name])
+    rows: dict[str, int] = {}
+    with warehouse.transaction():
+        _publishable(warehouse, planned)
+        for name, days in planned.items():
+            if days:
+                rows[name] = _replace(warehouse, parameters, mart(name), days)
+        warehouse.execute(
+            """
+            update control.late_data as l set state = 'settled', publication_id = p.publication_id
+            from control.publications as p
+            where p.run_id = %s and p.application = %s and l.state = 'pending'
+                and l.mart = p.mart and l.partition_start is not distinct from p.partition_start
+            """,
+            (parameters.run_id, plan.application),
+        )
+        if not parameters.dated:
+            warehouse.execute(
+                "update control.applications set as_of = %s where application = %s",
+                (parameters.as_of, plan.application),
+            )
+    return rows
+
+
+def _publishable(warehouse: Connection, planned: dict[str, list[dt.date | None]]) -> None:
+    warehouse.execute(
+        "create temp table publishable (mart text, partition_start date) on commit drop"
+    )
+    with warehouse.cursor() as cursor, cursor.copy("copy publishable from stdin") as copy:
+        for name, days in planned.items():
+            for day in days:
+                copy.write_row((name, day))
+    warehouse.execute("analyze publishable")
+
+
+def _replace(warehouse: Connection, parameters: Parameters, mart: Mart, days: Collection[dt.date | None]) -> int:
+    columns = [
+        str(name)
+        for (name,) in warehouse.execute(
+            "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped"
+            " order by attnum",
+            (f"marts.{mart.name}",),
+        )
+    ]
+    words: dict[str, sql.Composable] = {
+        "mart": sql.Identifier("marts", mart.name),
+        "candidate": sql.Identifier("candidate", mart.name),
+        "columns": sql.SQL(", ").join(map(sql.Identifier, columns)),
+        "name": sql.Literal(mart.name),
+        "row_text": row_text([column for column in columns if column not in mart.volatile]),
+        "day": sql.SQL("null::date"),
+        "chosen": sql.SQL("true"),
+        "pruned": sql.SQL("true"),
+    }
+    if mart.date_column:
+        dates = [day for day in days if day is not None]
+        column = sql.Identifier(mart.date_column)
+        words["day"] = column
+        words["chosen"] = sql.SQL(
+            "{} in (select partition_start from publishable where mart = {})"
+        ).format(column, sql.Literal(mart.name))
+        words["pruned"] = sql.SQL("{} between {} and {}").format(
+            column, sql.Literal(min(dates)), sql.Literal(max(dates))
+        )
+    warehouse.execute(sql.SQL("delete from {mart} where {pruned} and {chosen}").format(**words))
+    inserted = warehouse.execute(
+        sql.SQL("insert into {mart} ({columns}) select {columns} from {candidate} where {chosen}").format(**words)
+    ).rowcount
+    warehouse.execute(
+        sql.SQL(
+            "insert into control.publications (run_id, application, mart, partition_start, partition_end, as_of,"
+            " row_count, content_hash, source_row_count)"
+            " select %(run)s, %(application)s, {name}, p.partition_start, p.partition_start, %(as_of)s,"
+            "  coalesce(c.row_count, 0), coalesce(c.content_hash, {nothing}), coalesce(c.source_row_count, 0)"
+            " from publishable as p left join ("
+            "  select day, count(*) as row_count, {hash} as content_hash, sum(_source_row_count)::bigint as source_row_count"
+            "  from (select {day} as day, md5({row_text}) as md5, _source_row_count from {candidate} where {chosen}) as rows"
+            "  group by day"
+            " ) as c on c.day is not distinct from p.partition_start"
+            " where p.mart = {name} order by p.partition_start"
+        ).format(hash=order_free_hash(), nothing=sql.Literal(f"{0:018}-{0:018}"), **words),
+        {"run": parameters.run_id, "application": mart.application, "as_of": parameters.as_of},
+    )
+    return inserted
+
+
+def row_text(columns: Collection[str]) -> sql.Composed:
+    """One text of a row: values in order of column names, each with its length, so that no two rows coincide.
+
+    Sessions are in UTC with ISO dates (``warehouse.database``), so the text is the same everywhere.
+    """
+    return sql.SQL(" || ").join(
+        sql.SQL("coalesce(length({0}::text)::text || ':' || {0}::text, '-')").format(sql.Identifier(column))
+        for column in sorted(columns)
+    )
+
+
+def order_free_hash() -> sql.SQL:
+    """Aggregate of column ``md5`` that no order of rows changes, and that duplicates do not cancel out of.
+
+    Two parts of 60 bits of each row's MD5 are summed modulo 10^18.
+    """
+    return sql.SQL(
+        "lpad(mod(sum(('x' || substr(md5, 1, 15))::bit(60)::bigint), 1000000000000000000)::text, 18, '0')"
+        " || '-' ||"
+        " lpad(mod(sum(('x' || substr(md5, 16, 15))::bit(60)::bigint), 1000000000000000000)::text, 18, '0')"
+    )
+
+
+def _months(days: Collection[dt.date | None]) -> set[dt.date]:
+    return {day.replace(day=1) for day in days if day is not None}
+
+
+def _make_partitions(warehouse: Connection, mart: Mart, days: Collection[dt.date | None]) -> None:
+    """Make the monthly partitions that the candidate has rows for; each in a transaction of its own.
+
+    Made as a table and then attached: that lets readers of the mart go on, ``create … partition of`` would not.
+    """
+    assert mart.date_column is not None
+    wanted = warehouse.execute(
+        sql.SQL(
+            "select month::date, (month + interval '1 month')::date from ("
+            " select distinct date_trunc('month', {}) as month from {}) as months"
+            " where to_regclass('marts.' || {} || to_char(month, '_YYYY_MM')) is null order by month"
+        ).format(
+            sql.Identifier(mart.date_column), sql.Identifier("candidate", mart.name), sql.Literal(mart.name)
+        )
+    ).fetchall()
+    warehouse.rollback()
+    touched = _months(days)
+    with warehouse.transaction():
+        for first, after in wanted:
+            assert isinstance(first, dt.date)
+            if first not in touched:
+                continue
+            words = {
+                "partition": sql.Identifier("marts", f"{mart.name}_{first:%Y_%m}"),
+                "mart": sql.Identifier("marts", mart.name),
+                "first": sql.Literal(first),
+                "after": sql.Literal(after),
+            }
+            warehouse.execute(sql.SQL("create table {partition} (like {mart} including all)").format(**words))
+            warehouse.execute(
+                sql.SQL("alter table {mart} attach partition {partition} for values from ({first}) to ({after})").format(**words)
+            )

@@ -1,0 +1,200 @@
+-- Equations of the scheduling application: measures recomputed from raw and from the quarantine, without the
+-- facts and models that the candidate was built from. One row per mart, equation and day.
+with parameters as (
+
+    select * from control.current_run
+
+),
+
+run_days as (
+
+    select mart, partition_start as date
+    from control.run_partitions cross join parameters
+    where application = 'scheduling' and partition_start <= last_date
+
+),
+
+windows as materialized (
+
+    select * from control.local_days
+    where date in (select run_days.date from run_days) and starts_at < ends_at
+
+),
+
+users as (
+
+    select u.user_id, coalesce(z.timezone, 'UTC') as timezone
+    from raw.scheduling__users as u
+    left join control.known_timezones as z on z.timezone = u.timezone
+    where u.deleted_at is null
+
+),
+
+quarantined as materialized (
+
+    select source_table, row_key::uuid as id, position, reason
+    from quality.quarantine
+    where source_table in ('scheduling.tasks', 'scheduling.user_calendar_days') and released_at is null
+
+),
+
+elements as (
+
+    select
+        'scheduling.tasks' as source_table, t.task_id as id, t.user_id,
+        coalesce(t.category_id, '00000000-0000-0000-0000-000000000000') as category_id, e.slot, e.n::integer - 1 as position
+    from raw.scheduling__tasks as t
+    cross join lateral jsonb_array_elements(
+        case when jsonb_typeof(t.scheduled_slots) = 'array' then t.scheduled_slots else '[]' end
+    ) with ordinality as e (slot, n)
+    where t.deleted_at is null and t.status <> 'cancelled'
+    union all
+    select 'scheduling.user_calendar_days', d.calendar_day_id, d.user_id, null, e.slot, e.n::integer - 1
+    from raw.scheduling__user_calendar_days as d
+    cross join lateral jsonb_array_elements(
+        case when jsonb_typeof(d.focus_slots) = 'array' then d.focus_slots else '[]' end
+    ) with ordinality as e (slot, n)
+
+),
+
+elements_judged as materialized (
+
+    select e.*, u.timezone, q.reason
+    from elements as e
+    inner join users as u on u.user_id = e.user_id
+    left join quarantined as q
+        on q.source_table = e.source_table and q.id = e.id and q.position = e.position
+
+),
+
+slots as materialized (
+
+    select
+        source_table, id, user_id, category_id, timezone,
+        -- The contract cuts fractions that the cast would round, and allows offsets that it does not read.
+        case when length(slot ->> 'start') in (20, 25) then slot ->> 'start' else regexp_replace(
+            regexp_replace(slot ->> 'start', '(\.\d{6})\d+', '\1'), '([+-]\d\d):?(\d\d):?(\d\d)$', '\1:\2:\3'
+        ) end::timestamptz as starts_at,
+        case when length(slot ->> 'end') in (20, 25) then slot ->> 'end' else regexp_replace(
+            regexp_replace(slot ->> 'end', '(\.\d{6})\d+', '\1'), '([+-]\d\d):?(\d\d):?(\d\d)$', '\1:\2:\3'
+        ) end::timestamptz as ends_at
+    from elements_judged
+    where reason is null
+
+),
+
+pieces as materialized (
+
+    select
+        s.source_table, s.id, s.user_id, s.category_id, w.date,
+        floor(extract(epoch from least(s.ends_at, w.ends_at)) / 60)
+        - floor(extract(epoch from greatest(s.starts_at, w.starts_at)) / 60) as minutes
+    from slots as s
+    inner join windows as w
+        on w.timezone = s.timezone and w.starts_at < s.ends_at and w.ends_at > s.starts_at
+        and w.starts_at > s.starts_at - interval '3 days'
+
+),
+
+completions as materialized (
+
+    select t.user_id, coalesce(t.category_id, '00000000-0000-0000-0000-000000000000') as category_id, w.date
+    from raw.scheduling__tasks as t
+    inner join users as u on u.user_id = t.user_id
+    inner join windows as w
+        on w.timezone = u.timezone and w.starts_at <= t.completed_at and w.ends_at > t.completed_at
+        and w.starts_at > t.completed_at - interval '3 days'
+    where t.deleted_at is null and t.completed_at >= (select earliest_date::timestamp at time zone 'UTC' from parameters)
+
+),
+
+day_measures as (
+
+    select
+        date,
+        sum(minutes) filter (where source_table = 'scheduling.tasks') as minutes,
+        null::bigint as completed
+    from pieces group by date
+    union all
+    select date, null, count(*) from completions group by date
+
+),
+
+expected_by_day as (
+
+    select date, coalesce(sum(minutes), 0) as minutes, coalesce(sum(completed), 0) as completed
+    from day_measures group by date
+
+),
+
+expected_rows as (
+
+    select 'analytics_daily_metrics' as mart, date, count(*) as row_count
+    from (
+        select user_id, date from pieces group by user_id, date, source_table having sum(minutes) > 0
+        union
+        select user_id, date from completions
+    ) as user_days
+    group by date
+    union all
+    select 'category_daily_metrics', date, count(*)
+    from (
+        select user_id, date, category_id from pieces
+        where source_table = 'scheduling.tasks'
+        group by user_id, date, category_id having sum(minutes) > 0
+        union
+        select user_id, date, category_id from completions
+    ) as user_day_categories
+    group by date
+
+),
+
+observed as (
+
+    select
+        'analytics_daily_metrics' as mart, date, count(*) as row_count,
+        sum(total_scheduled_minutes) as minutes, sum(completed_tasks_count) as completed
+    from candidate.analytics_daily_metrics group by date
+    union all
+    select 'category_daily_metrics', date, count(*), sum(scheduled_minutes), sum(completed_tasks_count)
+    from candidate.category_daily_metrics group by date
+
+),
+
+compared as (
+
+    select
+        d.mart, d.date,
+        coalesce(o.row_count, 0) as row_count, coalesce(r.row_count, 0) as expected_row_count,
+        coalesce(o.minutes, 0) as minutes, coalesce(e.minutes, 0) as expected_minutes,
+        coalesce(o.completed, 0) as completed, coalesce(e.completed, 0) as expected_completed
+    from run_days as d
+    left join observed as o on o.mart = d.mart and o.date = d.date
+    left join expected_rows as r on r.mart = d.mart and r.date = d.date
+    left join expected_by_day as e on e.date = d.date
+
+)
+
+select mart, 'row_count' as equation, date as partition_start, row_count::numeric as observed, expected_row_count::numeric as expected
+from compared
+union all
+select mart, 'scheduled_minutes', date, minutes, expected_minutes from compared
+union all
+select mart, 'completed_tasks', date, completed, expected_completed from compared
+union all
+select
+    null, 'slots_read_equal_used_and_left_out', null,
+    (select count(*) from elements_judged),
+    (select count(position) from intermediate.int_scheduling__task_slots)
+    + (select count(position) from intermediate.int_scheduling__focus_slots)
+union all
+select 'dim_user', 'row_count', null, (select count(*) from candidate.dim_user), (select count(*) from raw.scheduling__users)
+union all
+select 'dim_category', 'row_count', null, (select count(*) from candidate.dim_category), (select count(*) from raw.scheduling__categories)
+union all
+select 'dim_goal', 'row_count', null, (select count(*) from candidate.dim_goal), (select count(*) from raw.scheduling__goals)
+union all
+select
+    'dim_local_day', 'row_count', null, (select count(*) from candidate.dim_local_day),
+    (select count(distinct timezone) from users)
+    * coalesce((select greatest(last_date - first_date + 1, 0) from parameters cross join intermediate.int_scheduling__first_day), 0)

@@ -1,0 +1,264 @@
+"""One run: extract, facts, plan, candidate, gate, publication, for each application on its own.
+
+Belongs here: the order of the steps and what is remembered of them. Does not belong here: the steps
+themselves, and what calls them (``assets``, ``orchestration``).
+"""
+
+import datetime as dt
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from psycopg.types.json import Jsonb
+
+from warehouse import gate, lock, plan, publish, quarantine
+from warehouse.catalog import APPLICATIONS, CALENDAR, mart
+from warehouse.database import Connection, connect, session
+from warehouse.errors import BlockedError, WeirError
+from warehouse.extract import Batch, extract
+from warehouse.plan import Parameters, Plan
+from warehouse.transform import Transformer
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are: libpq URLs and the state directory. Nothing here is ever printed."""
+
+    home: Path
+    warehouse_url: str
+    source_urls: Mapping[str, str]
+    """Per application."""
+
+
+@dataclass
+class Outcome:
+    """What a run did for one application."""
+
+    application: str
+    status: str = "started"
+    """started, published, nothing_to_do, blocked or failed."""
+    batch: Batch | None = None
+    plan: Plan | None = None
+    rows: dict[str, int] = field(default_factory=dict)
+    checks: list[gate.Check] = field(default_factory=list)
+    held_back: dict[str, set[dt.date | None]] = field(default_factory=dict)
+
+    @property
+    def blocked(self) -> list[gate.Check]:
+        """The failed checks that hold something back."""
+        return [check for check in self.checks if not check.success and check.severity == "block"]
+
+
+class Refresh:
+    """A run in progress, holding the warehouse's lock from ``__enter__`` to ``__exit__``.
+
+    Args:
+        places: servers and state directory.
+        parameters: what to do.
+        applications: which ones.
+        maximum_quarantine_share: of a table's live rows, above which an application is blocked (0–1).
+        wait: whether to wait for another run.
+        say: takes a line of progress.
+    """
+
+    def __init__(
+        self,
+        places: Places,
+        parameters: Parameters,
+        applications: tuple[str, ...] = APPLICATIONS,
+        maximum_quarantine_share: float = 0.05,
+        *,
+        wait: bool = True,
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.places = places
+        self.parameters = parameters
+        self.applications = applications
+        self.maximum_quarantine_share = maximum_quarantine_share
+        self.wait = wait
+        self.say = say
+        self.seconds: dict[str, float] = {}
+        self.outcomes = {name: Outcome(name) for name in (*applications, CALENDAR)}
+        self.transformer = Transformer(places.warehouse_url, places.home / "dbt")
+        self._stack = ExitStack()
+        self._deployed = False
+        self._warehouse: Connection | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._open()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        error = exception[1]
+        try:
+            self._finish(error if isinstance(error, BaseException) else None)
+        finally:
+            self._stack.close()
+
+    @property
+    def warehouse(self) -> Connection:
+        """The run's connection to the warehouse; no transaction is open between steps."""
+        assert self._warehouse is not None
+        return self._warehouse
+
+    def extract(self, application: str) -> Batch:
+        """Bring ``raw`` up to date."""
+        with self.stage("extract"), session(
+            self.places.source_urls[application],
+            name="weir extract",
+            read_only=True,
+            setting=f"WEIR_SOURCE_URL_{application.upper()}",
+        ) as source:
+            batch = extract(application, source, self.warehouse, self.parameters.run_id, self.say)
+        self.outcomes[application].batch = batch
+        return batch
+
+    def refresh_facts(self, application: str) -> bool:
+        """Recompute facts of changed rows, the quarantine, and from both what is dirty."""
+        with self.stage("facts"):
+            if not self._deployed:
+                self._deployed = True
+                if plan.deploy(self.warehouse, self.transformer, self.parameters):
+                    self.say("views made anew: models, settings or time-zone data have changed")
+            changed = plan.refresh_facts(self.warehouse, self.transformer, application)
+            quarantine.refresh(self.warehouse, application)
+        with self.stage("plan"):
+            batch = self.outcomes[application].batch
+            assert batch is not None
+            plan.record_dirty(self.warehouse, self.parameters, application, batch.batch_id)
+        return changed
+
+    def build(self, application: str) -> Outcome:
+        """Plan, build the candidate, check it, and publish what passes.
+
+        Raises:
+            BlockedError: checks held something back; what passed is published.
+        """
+        outcome = self.outcomes[application]
+        with self.stage("plan"):
+            outcome.plan = plan.choose(self.warehouse, self.parameters, application)
+        if not outcome.plan.count:
+            with self.stage("publish"):
+                publish.publish(self.warehouse, self.parameters, outcome.plan)
+            outcome.status = "nothing_to_do"
+            return outcome
+        self.say(f"{application}: {outcome.plan.count:,} partitions of {len(outcome.plan.partitions)} marts to build")
+        with self.stage("build"):
+            per_run = [f"intermediate.{application},tag:run"] if application == "scheduling" else []
+            self.transformer.run(*per_run, f"candidate.{application}")
+        with self.stage("check"):
+            self._check(outcome, outcome.plan)
+        outcome.held_back = gate.bad_days(outcome.checks, outcome.plan)
+        nothing_may = bool(outcome.held_back or outcome.blocked) and not self.parameters.dated
+        if any(check.mart is None for check in outcome.blocked):
+            nothing_may = True
+        if not nothing_may:
+            with self.stage("publish"):
+                outcome.rows = publish.publish(self.warehouse, self.parameters, outcome.plan, outcome.held_back)
+        if outcome.blocked:
+            outcome.status = "blocked"
+            first = outcome.blocked[0]
+            raise BlockedError(
+                f"{application}: {len(outcome.blocked)} checks failed, {'nothing' if nothing_may else 'the good days'} "
+                f"published; first {first.mart or application} {first.name}: {first.observed}, "
+                f"expected {first.expected}; see weir status"
+            )
+        outcome.status = "published"
+        self.say(f"{application}: {sum(outcome.rows.values()):,} rows published")
+        return outcome
+
+    def _check(self, outcome: Outcome, chosen: Plan) -> None:
+        checks, expected_rows = gate.reconcile(self.warehouse, chosen)
+        outcome.checks += checks
+        if outcome.application in APPLICATIONS:
+            outcome.checks += gate.quarantine_share(
+                self.warehouse, outcome.application, self.maximum_quarantine_share
+            )
+        outcome.checks += gate.dbt_tests(self.transformer, self.warehouse, chosen)
+        outcome.checks += gate.expectations(
+            self.warehouse, self.places.warehouse_url, self.parameters, chosen, expected_rows
+        )
+        gate.record(self.warehouse, self.parameters.run_id, outcome.application, outcome.checks)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time spent inside to the run's seconds of a stage."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+    def _open(self) -> None:
+        with self.stage("wait"):
+            self._stack.enter_context(
+                lock.exclusive(
+                    self.places.warehouse_url,
+                    self.parameters.run_id,
+                    wait=self.wait,
+                    waiting=lambda holder: self.say(f"waiting for {holder} to end"),
+                )
+            )
+        with self.stage("plan"):
+            self._warehouse = connect(self.places.warehouse_url, name="weir run", setting="WEIR_WAREHOUSE_URL")
+            self._stack.callback(self._warehouse.close)
+            plan.begin(self.warehouse, self.parameters, (*self.applications, CALENDAR))
+            with self.warehouse.transaction():
+                self.warehouse.execute(
+                    "update control.runs set status = 'failed', message = 'ended without a word', finished_at = now()"
+                    " where status = 'started'"
+                )
+                self.warehouse.execute(
+                    "insert into control.runs (run_id, as_of, applications, requested_from, requested_to, status)"
+                    " values (%s, %s, %s, %s, %s, 'started')",
+                    (
+                        self.parameters.run_id,
+                        self.parameters.as_of,
+                        list(self.applications),
+                        self.parameters.from_date,
+                        self.parameters.to_date,
+                    ),
+                )
+
+    def _finish(self, error: BaseException | None) -> None:
+        states = [outcome.status for outcome in self.outcomes.values()]
+        status = next(
+            (state for state in ("failed", "blocked", "published") if state in states),
+            "failed" if error else "nothing_to_do",
+        )
+        if error is not None or "started" in states:
+            status = "blocked" if status == "blocked" else "failed"
+        if self.warehouse.closed:
+            return
+        self.warehouse.rollback()
+        with self.warehouse.transaction():
+            self.warehouse.execute(
+                "update control.runs set status = %s, message = %s, finished_at = now(), seconds = %s where run_id = %s",
+                (
+                    status,
+                    str(error) if isinstance(error, WeirError) else None,
+                    Jsonb({name: round(value, 3) for name, value in self.seconds.items()}),
+                    self.parameters.run_id,
+                ),
+            )
+
+
+def new_run_id() -> str:
+    """An id for a run; Dagster's run of the same work bears it too."""
+    return str(uuid.uuid4())
+
+
+def partitions_of(outcome: Outcome) -> Iterator[tuple[str, int, int]]:
+    """Mart, partitions built and rows published, of each planned mart in the catalog's order."""
+    if outcome.plan is not None:
+        for name, days in outcome.plan.partitions.items():
+            if mart(name):
+                yield name, len(days), outcome.rows.get(name, 0)

@@ -1,0 +1,118 @@
+"""The warehouse's own schemas: migrations, and the role that readers use.
+
+Belongs here: bringing a warehouse to the current version. Does not belong here: views and tables that dbt
+makes (``warehouse.transform``), and what the migrations contain (``models/migrations``).
+"""
+
+from pathlib import Path
+
+import psycopg
+import sqlalchemy as sa
+from psycopg import conninfo, sql
+from sqlalchemy.pool import StaticPool
+
+from warehouse import local_days
+from warehouse.catalog import APPLICATIONS, CALENDAR
+from warehouse.database import Connection, check_locks, fetch_row
+from warehouse.errors import ConfigurationError
+
+MIGRATIONS = Path(__file__).resolve().parents[1] / "models" / "migrations"
+HEAD = "0001"
+"""The newest migration; a test holds it against the folder, so that runs need not import alembic."""
+
+BI_ROLE = "weir_bi"
+
+
+def is_current(warehouse: Connection) -> bool:
+    """Whether the newest migration is applied."""
+    (exists,) = fetch_row(warehouse, "select to_regclass('control.alembic_version') is not null")
+    if not exists:
+        warehouse.rollback()
+        return False
+    rows = warehouse.execute("select version_num from control.alembic_version").fetchall()
+    warehouse.rollback()
+    return [row[0] for row in rows] == [HEAD]
+
+
+def migrate(warehouse: Connection, url: str, revision: str = "head") -> None:
+    """Create or upgrade the schemas; idempotent, one transaction.
+
+    Raises:
+        ConfigurationError: the server has too few locks, or the role may not create schemas.
+    """
+    check_locks(warehouse)
+    warehouse.rollback()
+    import alembic.command
+    import alembic.config
+
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = sa.create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=StaticPool
+    )
+    try:
+        with engine.begin() as connection:
+            connection.execute(sa.text("select pg_advisory_xact_lock(hashtext('weir.migrate'))"))
+            connection.execute(sa.text("create schema if not exists control"))
+            config.attributes["connection"] = connection
+            if revision == "head" or revision > "":
+                alembic.command.upgrade(config, revision)
+    except sa.exc.ProgrammingError as error:
+        raise ConfigurationError(
+            f"the warehouse cannot be set up ({' '.join(str(error.orig).split())}); "
+            "give its role the right to create schemas in this database"
+        ) from None
+    finally:
+        engine.dispose()
+    with warehouse.transaction():
+        warehouse.execute(
+            "insert into control.applications (application) select unnest(%s::text[]) on conflict do nothing",
+            ([*APPLICATIONS, CALENDAR],),
+        )
+        local_days.refresh_known_zones(warehouse)
+
+
+def grant_readers(warehouse: Connection, password: str) -> None:
+    """Make the role that BI tools use: it can read schema ``marts`` and nothing else. Idempotent.
+
+    Raises:
+        ConfigurationError: the warehouse's role may not create roles.
+    """
+    role = sql.Identifier(BI_ROLE)
+    try:
+        with warehouse.transaction():
+            warehouse.execute("select pg_advisory_xact_lock(hashtext('weir.roles'))")
+            (exists,) = fetch_row(warehouse, "select exists (select from pg_roles where rolname = %s)", (BI_ROLE,))
+            # The verifier is computed here, so that the password never reaches a server log.
+            verifier = warehouse.pgconn.encrypt_password(
+                password.encode(), BI_ROLE.encode(), b"scram-sha-256"
+            ).decode()
+            warehouse.execute(
+                sql.SQL("{} role {} login password {}").format(
+                    sql.SQL("alter" if exists else "create"), role, sql.Literal(verifier)
+                )
+            )
+            warehouse.execute(sql.SQL("alter role {} set default_transaction_read_only = on").format(role))
+            (database,) = fetch_row(warehouse, "select current_database()")
+            for statement in (
+                "grant connect on database {database} to {role}",
+                "revoke temporary on database {database} from public",
+                "grant usage on schema marts to {role}",
+                "grant select on all tables in schema marts to {role}",
+                "alter default privileges in schema marts grant select on tables to {role}",
+            ):
+                warehouse.execute(
+                    sql.SQL(statement).format(database=sql.Identifier(str(database)), role=role)
+                )
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise ConfigurationError(
+            f"the reading role {BI_ROLE} cannot be made ({error.diag.message_primary}); "
+            "let the warehouse's role create roles, or create it yourself"
+        ) from None
+
+
+def reader_url(warehouse_url: str, password: str) -> str:
+    """libpq URL of the warehouse for the reading role."""
+    parts = conninfo.conninfo_to_dict(warehouse_url)
+    host, port, database = parts.get("host", "localhost"), parts.get("port", 5432), parts.get("dbname", "")
+    return f"postgresql://{BI_ROLE}:{password}@{host}:{port}/{database}"
