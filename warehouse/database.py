@@ -57,7 +57,10 @@ def connect(url: str, *, name: str, read_only: bool = False, setting: str = "the
     options = OPTIONS + (" -c default_transaction_read_only=on" if read_only else "")
     try:
         # Secrets stay out of the message: psycopg quotes host, user and database only.
-        connection = psycopg.connect(url, application_name=name, options=options, connect_timeout=10)
+        # Autocommit: a block of connection.transaction() is then a transaction and never a mere savepoint.
+        connection = psycopg.connect(
+            url, application_name=name, options=options, connect_timeout=10, autocommit=True
+        )
     except psycopg.Error as error:
         reason = " ".join(str(error).split()).removeprefix("connection failed: ")
         raise ConfigurationError(
@@ -106,7 +109,7 @@ def fetch_row(connection: Connection, query: str, parameters: object = None) -> 
 def session(
     url: str, *, name: str, read_only: bool = False, setting: str = "the URL"
 ) -> Iterator[Connection]:
-    """A connection that is closed at the end, its open transaction rolled back."""
+    """A connection that is closed at the end."""
     connection = connect(url, name=name, read_only=read_only, setting=setting)
     try:
         yield connection

@@ -106,13 +106,11 @@ def extract(
         ConfigurationError: tables or columns are missing, or changed in a way that needs a decision.
     """
     if missing := missing_tables(source, application):
-        source.rollback()
         raise ConfigurationError(
             f"the source of {application} lacks {', '.join(missing[:3])}"
             f"{' and more' if len(missing) > 3 else ''}: create the tables (weir source create), grant the "
             f"role access, or point WEIR_SOURCE_URL_{application.upper()} to the right database"
         )
-    source.rollback()
     source.isolation_level = IsolationLevel.REPEATABLE_READ
     source.read_only = True
     tables = source_tables(application)

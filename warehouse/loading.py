@@ -187,7 +187,6 @@ def _check_tables(connection: Connection, files: list[_File]) -> None:
             raise ConfigurationError(
                 f"{file.table.qualified} has rows already; load into empty tables (drop or truncate them first)"
             )
-    connection.rollback()
 
 
 def _load_file(connection: Connection, file: _File) -> int:

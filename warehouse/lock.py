@@ -32,7 +32,6 @@ def exclusive(
         ConfigurationError: another run holds the lock and ``wait`` is False.
     """
     with session(url, name=f"weir run {run_id}", setting="WEIR_WAREHOUSE_URL") as connection:
-        connection.autocommit = True
         told = False
         while not fetch_row(connection, "select pg_try_advisory_lock(%s)", (KEY,))[0]:
             row = connection.execute(

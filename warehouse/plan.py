@@ -120,7 +120,6 @@ def deploy(warehouse: Connection, transformer: Transformer, parameters: Paramete
             (f"staging.{_a_view(application)}", f"raw.{source_tables(application)[0].raw}"),
         )[0]
     }
-    warehouse.rollback()
     if current and not views:
         return False
     with warehouse.transaction():
@@ -145,7 +144,6 @@ def deploy(warehouse: Connection, transformer: Transformer, parameters: Paramete
         for application in APPLICATIONS
         if fetch_row(warehouse, "select to_regclass(%s) is not null", (f"raw.{source_tables(application)[0].raw}",))[0]
     ]
-    warehouse.rollback()
     transformer.run(*(f"staging.{application}" for application in deployed))
     return True
 
@@ -161,7 +159,6 @@ def refresh_facts(warehouse: Connection, transformer: Transformer, application: 
     (complete,) = fetch_row(
         warehouse, "select to_regclass(%s) is not null", (f"intermediate.int_{application}__dirty_partitions",)
     )
-    warehouse.rollback()
     area = f"intermediate.{application}"
     if complete:
         transformer.run(f"{area},config.materialized:fact", f"{area},int_{application}__affected_*")
@@ -183,9 +180,11 @@ def record_dirty(warehouse: Connection, parameters: Parameters, application: str
         _extend_local_days(warehouse, parameters, application)
         count = warehouse.execute(
             sql.SQL(
-                "insert into control.late_data"
+                # Materialized: pushing the limits on days into the view misleads the planner by orders.
+                "with dirty as materialized (select * from {})"
+                " insert into control.late_data"
                 " (batch_id, application, mart, partition_start, source_table, row_count)"
-                " select %(batch)s, %(application)s, mart, partition_start, source_table, row_count from {}"
+                " select %(batch)s, %(application)s, mart, partition_start, source_table, row_count from dirty"
                 " where partition_start between %(first)s and greatest(%(last)s,"
                 "  (select max(partition_start) from control.publications where application = %(application)s))"
                 " on conflict (batch_id, mart, partition_start, source_table) do update"
@@ -201,6 +200,8 @@ def record_dirty(warehouse: Connection, parameters: Parameters, application: str
         for mart in marts(application):
             for table in mart.depends_on:
                 count += _record_undated(warehouse, mart, table, batch_id, facts_batch)
+        if count:
+            warehouse.execute("analyze control.late_data")
         for (queue,) in warehouse.execute(
             "select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace"
             " where n.nspname = 'intermediate' and c.relkind = 'r' and c.relname like %s",
@@ -301,7 +302,7 @@ def _is_stale(warehouse: Connection, parameters: Parameters, mart: Mart) -> bool
             " max(date) is not distinct from make_date(extract(year from %s::date)::integer + 1, 12, 31)"
             " from marts.dim_date",
             (parameters.first_possible_date, parameters.last_date),
-        )[0]
+        )[0] or _is_pending(warehouse, mart)
     if mart.name == "dim_local_day":
         return bool(
             fetch_row(

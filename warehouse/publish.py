@@ -46,7 +46,6 @@ def publish(
     }
     months = {name: _months(days) for name, days in planned.items() if mart(name).dated}
     check_locks(warehouse, LOCKS_PER_PARTITION * sum(len(starts) for starts in months.values()))
-    warehouse.rollback()
     for name in months:
         _make_partitions(warehouse, mart(name), planned[name])
     rows: dict[str, int] = {}
@@ -58,11 +57,12 @@ def publish(
         warehouse.execute(
             """
             update control.late_data as l set state = 'settled', publication_id = p.publication_id
-            from control.publications as p
-            where p.run_id = %s and p.application = %s and l.state = 'pending'
-                and l.mart = p.mart and l.partition_start is not distinct from p.partition_start
+            from published_now as p
+            where l.state = 'pending' and l.application = %s
+                and l.mart = p.mart
+                and coalesce(l.partition_start, 'infinity') = coalesce(p.partition_start, 'infinity')
             """,
-            (parameters.run_id, plan.application),
+            (plan.application,),
         )
         if not parameters.dated:
             warehouse.execute(
@@ -81,6 +81,9 @@ def _publishable(warehouse: Connection, planned: dict[str, list[dt.date | None]]
             for day in days:
                 copy.write_row((name, day))
     warehouse.execute("analyze publishable")
+    warehouse.execute(
+        "create temp table published_now (mart text, partition_start date, publication_id bigint) on commit drop"
+    )
 
 
 def _replace(warehouse: Connection, parameters: Parameters, mart: Mart, days: Collection[dt.date | None]) -> int:
@@ -118,8 +121,8 @@ def _replace(warehouse: Connection, parameters: Parameters, mart: Mart, days: Co
     ).rowcount
     warehouse.execute(
         sql.SQL(
-            "insert into control.publications (run_id, application, mart, partition_start, partition_end, as_of,"
-            " row_count, content_hash, source_row_count)"
+            "with ledger as (insert into control.publications (run_id, application, mart, partition_start,"
+            " partition_end, as_of, row_count, content_hash, source_row_count)"
             " select %(run)s, %(application)s, {name}, p.partition_start, p.partition_start, %(as_of)s,"
             "  coalesce(c.row_count, 0), coalesce(c.content_hash, {nothing}), coalesce(c.source_row_count, 0)"
             " from publishable as p left join ("
@@ -127,7 +130,8 @@ def _replace(warehouse: Connection, parameters: Parameters, mart: Mart, days: Co
             "  from (select {day} as day, md5({row_text}) as md5, _source_row_count from {candidate} where {chosen}) as rows"
             "  group by day"
             " ) as c on c.day is not distinct from p.partition_start"
-            " where p.mart = {name} order by p.partition_start"
+            " where p.mart = {name} order by p.partition_start returning mart, partition_start, publication_id)"
+            " insert into published_now select * from ledger"
         ).format(hash=order_free_hash(), nothing=sql.Literal(f"{0:018}-{0:018}"), **words),
         {"run": parameters.run_id, "application": mart.application, "as_of": parameters.as_of},
     )
@@ -176,7 +180,6 @@ def _make_partitions(warehouse: Connection, mart: Mart, days: Collection[dt.date
             sql.Identifier(mart.date_column), sql.Identifier("candidate", mart.name), sql.Literal(mart.name)
         )
     ).fetchall()
-    warehouse.rollback()
     touched = _months(days)
     with warehouse.transaction():
         for first, after in wanted:

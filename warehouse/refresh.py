@@ -45,6 +45,7 @@ class Outcome:
     plan: Plan | None = None
     rows: dict[str, int] = field(default_factory=dict)
     checks: list[gate.Check] = field(default_factory=list)
+    error: BaseException | None = None
     held_back: dict[str, set[dt.date | None]] = field(default_factory=dict)
 
     @property
@@ -111,7 +112,7 @@ class Refresh:
 
     def extract(self, application: str) -> Batch:
         """Bring ``raw`` up to date."""
-        with self.stage("extract"), session(
+        with self._noting(application), self.stage("extract"), session(
             self.places.source_urls[application],
             name="weir extract",
             read_only=True,
@@ -123,11 +124,32 @@ class Refresh:
 
     def refresh_facts(self, application: str) -> bool:
         """Recompute facts of changed rows, the quarantine, and from both what is dirty."""
+        with self._noting(application):
+            return self._refresh_facts(application)
+
+    def build(self, application: str) -> Outcome:
+        """Plan, build the candidate, check it, and publish what passes.
+
+        Raises:
+            BlockedError: checks held something back; what passed is published.
+        """
+        with self._noting(application):
+            return self._build(application)
+
+    @contextmanager
+    def _noting(self, application: str) -> Iterator[None]:
+        """Remember what an application's step failed with."""
+        try:
+            yield
+        except BaseException as error:
+            outcome = self.outcomes[application]
+            outcome.error = error
+            outcome.status = "blocked" if isinstance(error, BlockedError) else "failed"
+            raise
+
+    def _refresh_facts(self, application: str) -> bool:
         with self.stage("facts"):
-            if not self._deployed:
-                self._deployed = True
-                if plan.deploy(self.warehouse, self.transformer, self.parameters):
-                    self.say("views made anew: models, settings or time-zone data have changed")
+            self._deploy_once()
             changed = plan.refresh_facts(self.warehouse, self.transformer, application)
             quarantine.refresh(self.warehouse, application)
         with self.stage("plan"):
@@ -136,13 +158,16 @@ class Refresh:
             plan.record_dirty(self.warehouse, self.parameters, application, batch.batch_id)
         return changed
 
-    def build(self, application: str) -> Outcome:
-        """Plan, build the candidate, check it, and publish what passes.
+    def _deploy_once(self) -> None:
+        if not self._deployed:
+            if plan.deploy(self.warehouse, self.transformer, self.parameters):
+                self.say("views made anew: models, settings or time-zone data have changed")
+            self._deployed = True
 
-        Raises:
-            BlockedError: checks held something back; what passed is published.
-        """
+    def _build(self, application: str) -> Outcome:
         outcome = self.outcomes[application]
+        with self.stage("facts"):
+            self._deploy_once()
         with self.stage("plan"):
             outcome.plan = plan.choose(self.warehouse, self.parameters, application)
         if not outcome.plan.count:
@@ -164,7 +189,6 @@ class Refresh:
             with self.stage("publish"):
                 outcome.rows = publish.publish(self.warehouse, self.parameters, outcome.plan, outcome.held_back)
         if outcome.blocked:
-            outcome.status = "blocked"
             first = outcome.blocked[0]
             raise BlockedError(
                 f"{application}: {len(outcome.blocked)} checks failed, {'nothing' if nothing_may else 'the good days'} "
@@ -238,7 +262,6 @@ class Refresh:
             status = "blocked" if status == "blocked" else "failed"
         if self.warehouse.closed:
             return
-        self.warehouse.rollback()
         with self.warehouse.transaction():
             self.warehouse.execute(
                 "update control.runs set status = %s, message = %s, finished_at = now(), seconds = %s where run_id = %s",

@@ -27,10 +27,8 @@ def is_current(warehouse: Connection) -> bool:
     """Whether the newest migration is applied."""
     (exists,) = fetch_row(warehouse, "select to_regclass('control.alembic_version') is not null")
     if not exists:
-        warehouse.rollback()
         return False
     rows = warehouse.execute("select version_num from control.alembic_version").fetchall()
-    warehouse.rollback()
     return [row[0] for row in rows] == [HEAD]
 
 
@@ -41,7 +39,6 @@ def migrate(warehouse: Connection, url: str, revision: str = "head") -> None:
         ConfigurationError: the server has too few locks, or the role may not create schemas.
     """
     check_locks(warehouse)
-    warehouse.rollback()
     import alembic.command
     import alembic.config
 

@@ -129,11 +129,11 @@ class Transformer:
     def _environment(self) -> Iterator[None]:
         parts = self._parts
         values = {
-            "WEIR_DBT_HOST": str(parts.get("host", "localhost")),
-            "WEIR_DBT_PORT": str(parts.get("port", 5432)),
-            "WEIR_DBT_USER": str(parts.get("user", "")),
-            "WEIR_DBT_DATABASE": str(parts.get("dbname", "")),
-            "WEIR_DBT_SSLMODE": str(parts.get("sslmode", "prefer")),
+            "DBT_WEIR_HOST": str(parts.get("host", "localhost")),
+            "DBT_WEIR_PORT": str(parts.get("port", 5432)),
+            "DBT_WEIR_USER": str(parts.get("user", "")),
+            "DBT_WEIR_DATABASE": str(parts.get("dbname", "")),
+            "DBT_WEIR_SSLMODE": str(parts.get("sslmode", "prefer")),
             "DBT_ENV_SECRET_WEIR_PASSWORD": str(parts.get("password", "")),
             "PGOPTIONS": OPTIONS,
             "DO_NOT_TRACK": "1",

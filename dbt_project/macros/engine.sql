@@ -150,3 +150,15 @@
 {%- endmacro %}
 {% macro postgres__computed_once() -%} materialized {%- endmacro %}
 {% macro default__computed_once() -%} {%- endmacro %}
+
+{# For a from clause: the local dates that [starts_at, ends_at] can fall on in any zone, as touched.date. Local
+dates differ from UTC dates by a day at most, so windows are then found by an equality join, which is hashed. #}
+{% macro cross_join_local_dates(starts_at, ends_at) -%}
+    {{ return(adapter.dispatch('cross_join_local_dates')(starts_at, ends_at)) }}
+{%- endmacro %}
+{% macro postgres__cross_join_local_dates(starts_at, ends_at) -%}
+    cross join lateral (
+        select {{ utc_date(starts_at) }} + days_on as date
+        from generate_series(-1, {{ utc_date(ends_at) }} - {{ utc_date(starts_at) }} + 1) as days_on
+    ) as touched
+{%- endmacro %}

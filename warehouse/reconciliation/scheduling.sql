@@ -90,9 +90,10 @@ pieces as materialized (
         floor(extract(epoch from least(s.ends_at, w.ends_at)) / 60)
         - floor(extract(epoch from greatest(s.starts_at, w.starts_at)) / 60) as minutes
     from slots as s
+    cross join lateral generate_series(-1, (s.ends_at at time zone 'UTC')::date - (s.starts_at at time zone 'UTC')::date + 1) as d
     inner join windows as w
-        on w.timezone = s.timezone and w.starts_at < s.ends_at and w.ends_at > s.starts_at
-        and w.starts_at > s.starts_at - interval '3 days'
+        on w.timezone = s.timezone and w.date = (s.starts_at at time zone 'UTC')::date + d
+        and w.starts_at < s.ends_at and w.ends_at > s.starts_at
 
 ),
 
@@ -101,10 +102,11 @@ completions as materialized (
     select t.user_id, coalesce(t.category_id, '00000000-0000-0000-0000-000000000000') as category_id, w.date
     from raw.scheduling__tasks as t
     inner join users as u on u.user_id = t.user_id
+    cross join generate_series(-1, 1) as d
     inner join windows as w
-        on w.timezone = u.timezone and w.starts_at <= t.completed_at and w.ends_at > t.completed_at
-        and w.starts_at > t.completed_at - interval '3 days'
-    where t.deleted_at is null and t.completed_at >= (select earliest_date::timestamp at time zone 'UTC' from parameters)
+        on w.timezone = u.timezone and w.date = (t.completed_at at time zone 'UTC')::date + d
+        and w.starts_at <= t.completed_at and w.ends_at > t.completed_at
+    where t.deleted_at is null and isfinite(t.completed_at) and t.completed_at >= (select earliest_date::timestamp at time zone 'UTC' from parameters)
 
 ),
 

@@ -17,7 +17,7 @@ run_days as (
 judged as materialized (
 
     select
-        e.execution_id, e.status, q.reason,
+        e.execution_id, e.workflow_id, e.status, q.reason,
         (e.enrolled_at at time zone 'UTC')::date as enrolled_date,
         nullif((e.ended_at at time zone 'UTC')::date, 'infinity') as ended_date,
         nullif((e.goal_reached_at at time zone 'UTC')::date, 'infinity') as goal_date
@@ -65,6 +65,24 @@ equations as (
 
 ),
 
+-- Workflow and day where anything happened or anything was active.
+workflow_days as (
+
+    select workflow_id, enrolled_date as date from executions
+    union
+    select workflow_id, ended_date from executions where status <> 'active' and ended_date is not null
+    union
+    select workflow_id, goal_date from executions where goal_date is not null
+    union
+    select distinct a.workflow_id, d.date
+    from (
+        select distinct workflow_id, enrolled_date, coalesce(ended_date, 'infinity') as ended_date from executions
+    ) as a
+    inner join run_days as d
+        on d.mart = 'workflow_analytics' and d.date >= a.enrolled_date and d.date < a.ended_date
+
+),
+
 active_expected as (
 
     select
@@ -99,6 +117,17 @@ left join (
 ) as c on c.date = d.date
 left join measures as m on m.date = d.date and m.equation = 'enrolled'
 where d.mart = 'workflow_executions'
+union all
+select
+    'workflow_analytics', 'row_count', d.date, coalesce(c.observed, 0), coalesce(m.expected, 0)
+from run_days as d
+left join (
+    select date, count(*) as observed from candidate.workflow_analytics group by date
+) as c on c.date = d.date
+left join (
+    select date, count(*) as expected from workflow_days group by date
+) as m on m.date = d.date
+where d.mart = 'workflow_analytics'
 union all
 select
     null, 'executions_read_equal_used_and_left_out', null,

@@ -34,12 +34,16 @@ completed_in_days as (
         windows.date,
         completions.category_id
     from completions
+    {{ cross_join_local_dates('completions.completed_at', 'completions.completed_at') }}
     inner join windows
         on
             completions.timezone = windows.timezone
+            and touched.date = windows.date
             and completions.completed_at >= windows.starts_at
             and completions.completed_at < windows.ends_at
-            and windows.starts_at > completions.completed_at - interval '3 days'
+    where
+        completions.completed_at >= (select min(windows.starts_at) from windows)
+        and completions.completed_at < (select max(windows.ends_at) from windows)
 
 )
 

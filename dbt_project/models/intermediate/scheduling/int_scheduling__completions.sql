@@ -2,7 +2,7 @@
     materialized='fact',
     key='task_id',
     affected='int_scheduling__affected_tasks',
-    indexed_by=['timezone, completed_at'],
+    indexed_by=['completed_at'],
 ) }}
 -- One row per completion of a task, whatever its status, of which neither it nor its user is deleted.
 with affected as (

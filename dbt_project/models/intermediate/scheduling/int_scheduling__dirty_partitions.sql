@@ -67,24 +67,26 @@ touched_by_tasks as (
         slot_changes.task_id,
         days.date
     from slot_changes
+    {{ cross_join_local_dates('slot_changes.starts_at', 'slot_changes.ends_at') }}
     inner join days
         on
             slot_changes.timezone = days.timezone
+            and touched.date = days.date
             and slot_changes.starts_at < days.ends_at
             and slot_changes.ends_at > days.starts_at
-            and days.starts_at > slot_changes.starts_at - interval '3 days'
             and days.starts_at < days.ends_at
     union
     select
         completion_changes.task_id,
         days.date
     from completion_changes
+    {{ cross_join_local_dates('completion_changes.completed_at', 'completion_changes.completed_at') }}
     inner join days
         on
             completion_changes.timezone = days.timezone
+            and touched.date = days.date
             and completion_changes.completed_at < days.ends_at
             and completion_changes.completed_at >= days.starts_at
-            and days.starts_at > completion_changes.completed_at - interval '3 days'
 
 ),
 
@@ -94,12 +96,13 @@ touched_by_focus as (
         focus_changes.calendar_day_id,
         days.date
     from focus_changes
+    {{ cross_join_local_dates('focus_changes.starts_at', 'focus_changes.ends_at') }}
     inner join days
         on
             focus_changes.timezone = days.timezone
+            and touched.date = days.date
             and focus_changes.starts_at < days.ends_at
             and focus_changes.ends_at > days.starts_at
-            and days.starts_at > focus_changes.starts_at - interval '3 days'
             and days.starts_at < days.ends_at
     group by focus_changes.calendar_day_id, days.date
 

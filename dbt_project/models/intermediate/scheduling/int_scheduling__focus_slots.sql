@@ -2,7 +2,7 @@
     materialized='fact',
     key='calendar_day_id',
     affected='int_scheduling__affected_calendar_days',
-    indexed_by=['timezone, starts_at'],
+    indexed_by=['starts_at'],
 ) }}
 -- One row per element of focus_slots of a user who is not deleted, with the reason why it cannot be used;
 -- one row at no position where the slots are no array. The calendar row's own date means nothing.

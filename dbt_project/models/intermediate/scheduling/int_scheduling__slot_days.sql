@@ -27,6 +27,26 @@ windows as (
 
 ),
 
+reach as (
+
+    select
+        min(starts_at) - interval '31 days' as first_at,
+        max(ends_at) as last_at
+    from windows
+
+),
+
+-- A usable slot is at most 31 days long, so an index on its start finds those that can touch a window.
+slots_in_reach as (
+
+    select slots.*
+    from slots
+    where
+        slots.starts_at >= (select reach.first_at from reach)
+        and slots.starts_at < (select reach.last_at from reach)
+
+),
+
 clipped_to_days as (
 
     select
@@ -37,16 +57,15 @@ clipped_to_days as (
         slots.is_completed,
         {{ epoch_minute('greatest(slots.starts_at, windows.starts_at)') }} as starts_minute,
         {{ epoch_minute('least(slots.ends_at, windows.ends_at)') }} as ends_minute
-    from slots
+    from slots_in_reach as slots
+    {{ cross_join_local_dates('slots.starts_at', 'slots.ends_at') }}
     inner join windows
         on
             slots.timezone = windows.timezone
+            and touched.date = windows.date
             and slots.starts_at < windows.ends_at
             and slots.ends_at > windows.starts_at
             and windows.starts_at < windows.ends_at
-            -- Implied by the limits on windows (under 3 days) and slots (31 days): lets an index find either.
-            and windows.starts_at > slots.starts_at - interval '3 days'
-            and slots.starts_at > windows.starts_at - interval '32 days'
 
 )
 

@@ -2,7 +2,7 @@
     materialized='fact',
     key='task_id',
     affected='int_scheduling__affected_tasks',
-    indexed_by=['timezone, starts_at'],
+    indexed_by=['starts_at'],
 ) }}
 -- One row per element of scheduled_slots of a task that counts (neither it nor its user deleted, not
 -- cancelled), with the reason why it cannot be used; one row at no position where the slots are no array.

@@ -1,0 +1,49 @@
+# `make help` lists the targets. Nothing but Python 3.11+ and make is needed; everything goes into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/installed
+
+.PHONY: help demo test install lint type bench up down clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+demo: install  ## install, start PostgreSQL, generate data, run the whole pipeline, print what was built
+	@$(BIN)/weir demo
+
+test: install  ## install, then run every test
+	$(BIN)/python -m pytest
+
+install: $(STAMP)  ## install into .venv from the lock file
+
+# uv installs in seconds what takes pip two minutes; where uv cannot be had, pip does it.
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("weir needs Python 3.11 or later; run: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	@if $(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.lock 2>/dev/null \
+	  && $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock; then :; \
+	else $(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock; fi
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock:  ## resolve the ranges of pyproject.toml anew
+	$(BIN)/uv pip compile --quiet --upgrade --all-extras --generate-hashes --no-emit-index-url --no-header \
+	  --python-version 3.11 --universal pyproject.toml -o requirements.lock
+
+lint: install  ## ruff, import direction, SQL style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --config pyproject.toml
+	$(BIN)/sqlfluff lint --processes 2 dbt_project/models dbt_project/tests
+
+type: install  ## mypy, strict
+	$(BIN)/mypy
+
+up: install  ## serve the UI
+	@$(BIN)/weir up
+
+down:  ## stop the embedded server
+	@$(BIN)/weir down
+
+clean: down  ## stop the server and delete its data
+	rm -rf .weir

@@ -1,0 +1,129 @@
+"""What stands in the marts, how old it is, and what is wrong: the report behind ``weir status``.
+
+Belongs here: questions to control and quality. Does not belong here: printing.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from warehouse.catalog import MARTS
+from warehouse.database import Connection
+
+
+@dataclass(frozen=True)
+class MartStatus:
+    """One mart. Counts are of partitions but ``rows``; instants are aware."""
+
+    application: str
+    mart: str
+    partitions: int
+    rows: int
+    last_published_at: dt.datetime | None
+    as_of: dt.datetime | None
+    pending: int
+    late: int
+    failed_checks: int
+
+
+@dataclass(frozen=True)
+class QuarantineStatus:
+    """Open quarantine entries of one source table and reason."""
+
+    source_table: str
+    reason: str
+    entries: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A check that failed in the last run of its application."""
+
+    application: str
+    mart: str | None
+    check_name: str
+    engine: str
+    severity: str
+    observed: str | None
+    expected: str | None
+    days: int
+    first_day: dt.date | None
+
+
+def marts(warehouse: Connection) -> list[MartStatus]:
+    """One row per mart, in the catalog's order."""
+    rows = warehouse.execute(
+        """
+        with latest as (
+            select distinct on (mart, partition_start) mart, partition_start, row_count, published_at, as_of
+            from control.publications order by mart, partition_start, publication_id desc
+        ), published as (
+            select mart, count(*) as partitions, sum(row_count)::bigint as rows, max(published_at) as published_at, max(as_of) as as_of
+            from latest group by mart
+        ), late as (
+            select mart, count(*) filter (where state = 'pending') as pending, count(*) filter (where batch_id > 0) as late
+            from (
+                select mart, state, l.batch_id from control.late_data as l
+                where exists (
+                    select from control.publications as p
+                    where p.mart = l.mart and p.partition_start is not distinct from l.partition_start
+                        and p.published_at < l.dirtied_at
+                ) or l.state = 'pending'
+            ) as touched group by mart
+        ), last_runs as (
+            select distinct on (application) application, run_id from quality.check_results
+            order by application, check_result_id desc
+        ), failed as (
+            select c.mart, count(distinct check_name) as failed from quality.check_results as c
+            inner join last_runs using (application, run_id) where not success group by c.mart
+        )
+        select m.mart, p.partitions, p.rows, p.published_at, p.as_of, l.pending, l.late, f.failed
+        from unnest(%s::text[]) as m (mart)
+        left join published as p using (mart) left join late as l using (mart) left join failed as f using (mart)
+        """,
+        ([mart.name for mart in MARTS],),
+    ).fetchall()
+    found = {str(row[0]): row[1:] for row in rows}
+    return [
+        MartStatus(
+            mart.application,
+            mart.name,
+            int(str(row[0] or 0)),
+            int(str(row[1] or 0)),
+            row[2],  # type: ignore[arg-type]
+            row[3],  # type: ignore[arg-type]
+            int(str(row[4] or 0)),
+            int(str(row[5] or 0)),
+            int(str(row[6] or 0)),
+        )
+        for mart in MARTS
+        for row in [found[mart.name]]
+    ]
+
+
+def quarantine(warehouse: Connection) -> list[QuarantineStatus]:
+    """Open entries by table and reason, most first."""
+    rows = warehouse.execute(
+        "select source_table, reason, count(*), count(distinct row_key) from quality.quarantine"
+        " where released_at is null group by source_table, reason order by count(*) desc, source_table, reason"
+    ).fetchall()
+    return [QuarantineStatus(str(t), str(r), int(str(n)), int(str(k))) for t, r, n, k in rows]
+
+
+def failures(warehouse: Connection) -> list[Failure]:
+    """Checks that failed in the last checked run of each application."""
+    rows = warehouse.execute(
+        """
+        with last_runs as (
+            select distinct on (application) application, run_id from quality.check_results
+            order by application, check_result_id desc
+        )
+        select application, mart, check_name, engine, severity, min(observed), min(expected),
+            count(partition_start), min(partition_start)
+        from quality.check_results inner join last_runs using (application, run_id)
+        where not success
+        group by application, mart, check_name, engine, severity
+        order by application, mart, check_name
+        """
+    ).fetchall()
+    return [Failure(*row) for row in rows]  # type: ignore[arg-type]
