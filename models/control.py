@@ -79,9 +79,7 @@ class BatchTable(WarehouseBase):
     __tablename__ = "batch_tables"
     __table_args__ = ({"schema": SCHEMA},)
 
-    batch_id: Mapped[int] = mapped_column(
-        BigInteger, ForeignKey(f"{SCHEMA}.batches.batch_id"), primary_key=True
-    )
+    batch_id: Mapped[int] = mapped_column(BigInteger, ForeignKey(f"{SCHEMA}.batches.batch_id"), primary_key=True)
     source_table: Mapped[Name]
     mode: Mapped[str] = mapped_column(comment="full (first load or resync) or xmin (changed rows).")
     rows_read: Mapped[BigInt]
@@ -134,9 +132,7 @@ class LateData(WarehouseBase):
 
     __tablename__ = "late_data"
     __table_args__ = (
-        UniqueConstraint(
-            "batch_id", "mart", "partition_start", "source_table", postgresql_nulls_not_distinct=True
-        ),
+        UniqueConstraint("batch_id", "mart", "partition_start", "source_table", postgresql_nulls_not_distinct=True),
         Index("late_data_pending_idx", "application", postgresql_where=text("state = 'pending'")),
         {"schema": SCHEMA},
     )
@@ -148,9 +144,7 @@ class LateData(WarehouseBase):
     partition_start: Mapped[dt.date | None]
     source_table: Mapped[str]
     row_count: Mapped[BigInt] = mapped_column(comment="Changed source rows that touch the partition.")
-    state: Mapped[str] = mapped_column(
-        server_default="pending", comment="pending, settled, or closed (past retention)"
-    )
+    state: Mapped[str] = mapped_column(server_default="pending", comment="pending, settled, or closed (past retention)")
     publication_id: Mapped[int | None] = mapped_column(BigInteger)
     dirtied_at: Mapped[WrittenAt]
 

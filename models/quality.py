@@ -42,9 +42,7 @@ class Quarantine(WarehouseBase):
 
     __tablename__ = "quarantine"
     __table_args__ = (
-        UniqueConstraint(
-            "source_table", "row_key", "position", "reason", postgresql_nulls_not_distinct=True
-        ),
+        UniqueConstraint("source_table", "row_key", "position", "reason", postgresql_nulls_not_distinct=True),
         {"schema": SCHEMA},
     )
 

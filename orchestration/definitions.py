@@ -9,9 +9,7 @@ from orchestration.resources import refresh
 
 def build_defs(**resources: object) -> dg.Definitions:
     """All definitions, with some resources replaced."""
-    return dg.Definitions(
-        assets=all_assets(), jobs=[refresh_job], resources={RESOURCE: refresh, **resources}
-    )
+    return dg.Definitions(assets=all_assets(), jobs=[refresh_job], resources={RESOURCE: refresh, **resources})
 
 
 defs = build_defs()

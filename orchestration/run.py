@@ -16,18 +16,18 @@ def run_in_process(refresh: Refresh) -> bool:
     Returns:
         Whether every step succeeded.
     """
-    with refresh.stage("start"):  # importing Dagster is most of a run that has nothing to do
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import dagster as dg
+    # Importing Dagster is most of a run that has nothing to do.
+    with refresh.stage("start"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import dagster as dg
 
-            from assets.refresh import RESOURCE
-            from orchestration.dagster_home import open_instance
-            from orchestration.definitions import build_defs
-            from orchestration.jobs import REFRESH
+        from assets.refresh import RESOURCE
+        from orchestration.dagster_home import open_instance
+        from orchestration.definitions import build_defs
+        from orchestration.jobs import REFRESH
 
-            definitions = build_defs(**{RESOURCE: dg.ResourceDefinition.hardcoded_resource(refresh)})
-            job = definitions.resolve_job_def(REFRESH)
+        definitions = build_defs(**{RESOURCE: dg.ResourceDefinition.hardcoded_resource(refresh)})
+        job = definitions.resolve_job_def(REFRESH)
     areas = {*refresh.applications, CALENDAR}
     keys = [key for key in job.asset_layer.executable_asset_keys if key.path[1] in areas]
     with open_instance(refresh.places.home) as instance:

@@ -13,10 +13,11 @@ Deletions are found by key, in the same snapshot.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from psycopg import IsolationLevel, sql
+from psycopg.abc import Buffer
 
 from warehouse.catalog import SourceTable, source_tables
 from warehouse.database import Connection, fetch_row
@@ -132,7 +133,9 @@ def extract(
             " values (%s, %s, %s, %s) returning batch_id",
             (run_id, application, system_identifier, snapshot),
         )
-        moment = _Moment(source, warehouse, int(str(batch_id)), int(str(system_identifier)), int(str(xmin)), int(str(xmax)))
+        moment = _Moment(
+            source, warehouse, int(str(batch_id)), int(str(system_identifier)), int(str(xmin)), int(str(xmax))
+        )
         results = []
         for table in tables:
             result = moment.read(table)
@@ -219,8 +222,7 @@ class _Moment:
         """First load: COPY into a table made in this transaction (which needs no WAL), key built last."""
         raw = sql.Identifier("raw", table.raw)
         columns = sql.SQL(", ").join(
-            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(type_))  # type: ignore[arg-type]
-            for name, type_ in shape.columns
+            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(type_)) for name, type_ in shape.columns
         )
         self.warehouse.execute(
             sql.SQL("create table {} ({}, _batch_id bigint not null default {})").format(
@@ -229,9 +231,7 @@ class _Moment:
         )
         rows = self._copy(table, shape, raw, None)
         self.warehouse.execute(
-            sql.SQL("alter table {} alter _batch_id drop default, add primary key ({})").format(
-                raw, _names(table.key)
-            )
+            sql.SQL("alter table {} alter _batch_id drop default, add primary key ({})").format(raw, _names(table.key))
         )
         self.warehouse.execute(
             sql.SQL("create table {} (_batch_id bigint not null, _change text not null, {})").format(
@@ -239,9 +239,7 @@ class _Moment:
             )
         )
         self.warehouse.execute(
-            sql.SQL("create index on {} (_batch_id)").format(
-                sql.Identifier("raw", f"{table.raw}__changes")
-            )
+            sql.SQL("create index on {} (_batch_id)").format(sql.Identifier("raw", f"{table.raw}__changes"))
         )
         self.warehouse.execute(sql.SQL("analyze {}").format(raw))
         return rows, rows, 0, 0
@@ -266,7 +264,9 @@ class _Moment:
             ),
         }
         self.warehouse.execute(
-            sql.SQL("create temp table {incoming} on commit drop as select {columns} from {raw} limit 0").format(**words)
+            sql.SQL("create temp table {incoming} on commit drop as select {columns} from {raw} limit 0").format(
+                **words
+            )
         )
         rows = self._copy(table, shape, incoming, since)
         inserted = updated = 0
@@ -277,7 +277,7 @@ class _Moment:
                 sql.SQL(
                     "insert into {changes} (_batch_id, _change, {columns}) select {batch}, 'update', {r_columns}"
                     " from {raw} as r inner join {incoming} as i on {same_key}"
-                    " where row({r_columns}) *<> row({i_columns})"
+                    " where row({r_columns})::record *<> row({i_columns})::record"
                 ).format(**words)
             ).rowcount
             inserted = self.warehouse.execute(
@@ -291,7 +291,7 @@ class _Moment:
                     sql.SQL(
                         "insert into {raw} as r ({columns}, _batch_id) select {i_columns}, {batch} from {incoming} as i"
                         " on conflict ({key}) do update set {set}, _batch_id = excluded._batch_id"
-                        " where row({r_columns}) *<> row({e_columns})"
+                        " where row({r_columns})::record *<> row({e_columns})::record"
                     ).format(e_columns=_names([name for name, _ in shape.columns], "excluded"), **words)
                 )
         deleted = self._sweep(table, words)
@@ -315,9 +315,7 @@ class _Moment:
             )
         )
         self._pipe(
-            sql.SQL("copy (select {} from {}) to stdout (format binary)").format(
-                _names(table.key), source_name
-            ),
+            sql.SQL("copy (select {} from {}) to stdout (format binary)").format(_names(table.key), source_name),
             sql.SQL("copy {} from stdin (format binary)").format(keys),
         )
         self.warehouse.execute(sql.SQL("analyze {}").format(keys))
@@ -329,17 +327,11 @@ class _Moment:
             ).format(keys=keys, **words)
         ).rowcount
 
-    def _copy(
-        self, table: SourceTable, shape: _Shape, target: sql.Identifier, since: int | None
-    ) -> int:
+    def _copy(self, table: SourceTable, shape: _Shape, target: sql.Identifier, since: int | None) -> int:
         """Binary COPY from the source into ``target``; returns rows."""
-        query = sql.SQL("select {} from {} as t").format(
-            shape.names, sql.Identifier(table.application, table.name)
-        )
+        query = sql.SQL("select {} from {} as t").format(shape.names, sql.Identifier(table.application, table.name))
         if since is not None:
-            query += sql.SQL(" where age(t.xmin) <= age({}::text::xid)").format(
-                sql.Literal(str(since % 2**32))
-            )
+            query += sql.SQL(" where age(t.xmin) <= age({}::text::xid)").format(sql.Literal(str(since % 2**32)))
         return self._pipe(
             sql.SQL("copy ({}) to stdout (format binary)").format(query),
             sql.SQL("copy {} ({}) from stdin (format binary)").format(target, shape.names),
@@ -361,7 +353,11 @@ class _Moment:
         gone = [name for name in before if name not in now]
         changed = [name for name in before if name in now and now[name] != before[name]]
         if gone or changed:
-            what = f"lost column {gone[0]}" if gone else f"column {changed[0]} is {now[changed[0]]}, was {before[changed[0]]}"
+            what = (
+                f"lost column {gone[0]}"
+                if gone
+                else f"column {changed[0]} is {now[changed[0]]}, was {before[changed[0]]}"
+            )
             raise ConfigurationError(
                 f"{table.qualified}: {what}; restore it in the source, or drop raw.{table.raw} and its row in "
                 f"control.watermarks to load the table anew"
@@ -371,7 +367,9 @@ class _Moment:
                 for relation in (table.raw, f"{table.raw}__changes"):
                     self.warehouse.execute(
                         sql.SQL("alter table {} add column if not exists {} {}").format(
-                            sql.Identifier("raw", relation), sql.Identifier(name), sql.SQL(now[name])  # type: ignore[arg-type]
+                            sql.Identifier("raw", relation),
+                            sql.Identifier(name),
+                            sql.SQL(now[name]),
                         )
                     )
         return False
@@ -381,7 +379,7 @@ BLOCK = 64 * 1024
 """Bytes per write: psycopg hands over one row at a time, and a call per row is most of the cost."""
 
 
-def _blocks(rows):  # type: ignore[no-untyped-def]
+def _blocks(rows: Iterable[Buffer]) -> Iterator[bytes]:
     buffer = bytearray()
     for data in rows:
         buffer += data
@@ -393,9 +391,7 @@ def _blocks(rows):  # type: ignore[no-untyped-def]
 
 
 def _names(columns: tuple[str, ...] | list[str], alias: str | None = None) -> sql.Composed:
-    return sql.SQL(", ").join(
-        sql.Identifier(alias, column) if alias else sql.Identifier(column) for column in columns
-    )
+    return sql.SQL(", ").join(sql.Identifier(alias, column) if alias else sql.Identifier(column) for column in columns)
 
 
 def _same(key: tuple[str, ...], left: str, right: str) -> sql.Composed:

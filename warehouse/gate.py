@@ -57,14 +57,14 @@ def reconcile(warehouse: Connection, plan: Plan) -> tuple[list[Check], dict[str,
     """
     query = (RECONCILIATION / f"{plan.application}.sql").read_text(encoding="utf-8")
     rows = warehouse.execute(
-        f"""
+        sql.SQL("""
         select mart, equation, sum(observed), sum(expected),
             count(*) filter (where observed is distinct from expected),
             array_agg(partition_start order by partition_start)
                 filter (where observed is distinct from expected and partition_start is not null)
-        from ({query}) as equations
+        from ({}) as equations
         group by mart, equation
-        """  # type: ignore[arg-type]  # our own file, with no value in it
+        """).format(sql.SQL(query))
     ).fetchall()
     checks, expected_rows = [], {}
     for mart_name, equation, observed, expected, differing, partitions in rows:
@@ -120,9 +120,7 @@ def expectations(
     return checks
 
 
-def _suite(
-    warehouse: Connection, parameters: Parameters, plan: Plan, mart: Mart, expected_rows: int
-) -> Iterable[Any]:
+def _suite(warehouse: Connection, parameters: Parameters, plan: Plan, mart: Mart, expected_rows: int) -> Iterable[Any]:
     from great_expectations import expectations as gxe
 
     columns = [
@@ -185,9 +183,7 @@ def _dbt_check(warehouse: Connection, result: NodeResult, plan: Plan) -> Check:
     partitions: tuple[dt.date, ...] = ()
     if result.status in {"fail", "warn"} and "partition_start" in result.compiled:
         rows = warehouse.execute(
-            sql.SQL("select distinct partition_start from ({}) as failing order by 1").format(
-                sql.SQL(result.compiled)  # type: ignore[arg-type]
-            )
+            sql.SQL("select distinct partition_start from ({}) as failing order by 1").format(sql.SQL(result.compiled))
         ).fetchall()
         partitions = tuple(row[0] for row in rows)  # type: ignore[misc]
     return Check(

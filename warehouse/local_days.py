@@ -34,9 +34,7 @@ def data_version() -> str:
     return importlib.metadata.version("tzdata")
 
 
-def windows(
-    zone: str, first: dt.date, last: dt.date
-) -> Iterator[tuple[dt.date, dt.datetime, dt.datetime]]:
+def windows(zone: str, first: dt.date, last: dt.date) -> Iterator[tuple[dt.date, dt.datetime, dt.datetime]]:
     """Windows ``(date, starts_at, ends_at)`` in UTC of each local date from ``first`` through ``last``.
 
     They tile time: each starts where the one before it ends; a date that the zone skipped is empty.
@@ -109,9 +107,7 @@ def refresh_known_zones(warehouse: Connection) -> None:
     )
     if not same:
         warehouse.execute("delete from control.known_timezones")
-        warehouse.execute(
-            "insert into control.known_timezones select unnest(%s::text[])", (sorted(known_zones()),)
-        )
+        warehouse.execute("insert into control.known_timezones select unnest(%s::text[])", (sorted(known_zones()),))
         warehouse.execute("delete from control.local_days")
 
 

@@ -369,7 +369,8 @@ def _extend_local_days(warehouse: Connection, parameters: Parameters, applicatio
     if application == "scheduling":
         (first,) = fetch_row(warehouse, "select first_date from intermediate.int_scheduling__first_day")
         zones = {
-            str(zone) for (zone,) in warehouse.execute("select distinct timezone from intermediate.int_scheduling__users")
+            str(zone)
+            for (zone,) in warehouse.execute("select distinct timezone from intermediate.int_scheduling__users")
         }
     elif application == "workflows":
         (first,) = fetch_row(

@@ -73,9 +73,7 @@ def publish(
 
 
 def _publishable(warehouse: Connection, planned: dict[str, list[dt.date | None]]) -> None:
-    warehouse.execute(
-        "create temp table publishable (mart text, partition_start date) on commit drop"
-    )
+    warehouse.execute("create temp table publishable (mart text, partition_start date) on commit drop")
     with warehouse.cursor() as cursor, cursor.copy("copy publishable from stdin") as copy:
         for name, days in planned.items():
             for day in days:
@@ -109,9 +107,9 @@ def _replace(warehouse: Connection, parameters: Parameters, mart: Mart, days: Co
         dates = [day for day in days if day is not None]
         column = sql.Identifier(mart.date_column)
         words["day"] = column
-        words["chosen"] = sql.SQL(
-            "{} in (select partition_start from publishable where mart = {})"
-        ).format(column, sql.Literal(mart.name))
+        words["chosen"] = sql.SQL("{} in (select partition_start from publishable where mart = {})").format(
+            column, sql.Literal(mart.name)
+        )
         words["pruned"] = sql.SQL("{} between {} and {}").format(
             column, sql.Literal(min(dates)), sql.Literal(max(dates))
         )
@@ -126,8 +124,10 @@ def _replace(warehouse: Connection, parameters: Parameters, mart: Mart, days: Co
             " select %(run)s, %(application)s, {name}, p.partition_start, p.partition_start, %(as_of)s,"
             "  coalesce(c.row_count, 0), coalesce(c.content_hash, {nothing}), coalesce(c.source_row_count, 0)"
             " from publishable as p left join ("
-            "  select day, count(*) as row_count, {hash} as content_hash, sum(_source_row_count)::bigint as source_row_count"
-            "  from (select {day} as day, md5({row_text}) as md5, _source_row_count from {candidate} where {chosen}) as rows"
+            "  select day, count(*) as row_count, {hash} as content_hash,"
+            "   sum(_source_row_count)::bigint as source_row_count"
+            "  from (select {day} as day, md5({row_text}) as md5, _source_row_count"
+            "   from {candidate} where {chosen}) as rows"
             "  group by day"
             " ) as c on c.day is not distinct from p.partition_start"
             " where p.mart = {name} order by p.partition_start returning mart, partition_start, publication_id)"
@@ -176,9 +176,7 @@ def _make_partitions(warehouse: Connection, mart: Mart, days: Collection[dt.date
             "select month::date, (month + interval '1 month')::date from ("
             " select distinct date_trunc('month', {}) as month from {}) as months"
             " where to_regclass('marts.' || {} || to_char(month, '_YYYY_MM')) is null order by month"
-        ).format(
-            sql.Identifier(mart.date_column), sql.Identifier("candidate", mart.name), sql.Literal(mart.name)
-        )
+        ).format(sql.Identifier(mart.date_column), sql.Identifier("candidate", mart.name), sql.Literal(mart.name))
     ).fetchall()
     touched = _months(days)
     with warehouse.transaction():
@@ -194,5 +192,7 @@ def _make_partitions(warehouse: Connection, mart: Mart, days: Collection[dt.date
             }
             warehouse.execute(sql.SQL("create table {partition} (like {mart} including all)").format(**words))
             warehouse.execute(
-                sql.SQL("alter table {mart} attach partition {partition} for values from ({first}) to ({after})").format(**words)
+                sql.SQL(
+                    "alter table {mart} attach partition {partition} for values from ({first}) to ({after})"
+                ).format(**words)
             )

@@ -112,12 +112,16 @@ class Refresh:
 
     def extract(self, application: str) -> Batch:
         """Bring ``raw`` up to date."""
-        with self._noting(application), self.stage("extract"), session(
-            self.places.source_urls[application],
-            name="weir extract",
-            read_only=True,
-            setting=f"WEIR_SOURCE_URL_{application.upper()}",
-        ) as source:
+        with (
+            self._noting(application),
+            self.stage("extract"),
+            session(
+                self.places.source_urls[application],
+                name="weir extract",
+                read_only=True,
+                setting=f"WEIR_SOURCE_URL_{application.upper()}",
+            ) as source,
+        ):
             batch = extract(application, source, self.warehouse, self.parameters.run_id, self.say)
         self.outcomes[application].batch = batch
         return batch
@@ -203,9 +207,7 @@ class Refresh:
         checks, expected_rows = gate.reconcile(self.warehouse, chosen)
         outcome.checks += checks
         if outcome.application in APPLICATIONS:
-            outcome.checks += gate.quarantine_share(
-                self.warehouse, outcome.application, self.maximum_quarantine_share
-            )
+            outcome.checks += gate.quarantine_share(self.warehouse, outcome.application, self.maximum_quarantine_share)
         outcome.checks += gate.dbt_tests(self.transformer, self.warehouse, chosen)
         outcome.checks += gate.expectations(
             self.warehouse, self.places.warehouse_url, self.parameters, chosen, expected_rows
@@ -264,7 +266,8 @@ class Refresh:
             return
         with self.warehouse.transaction():
             self.warehouse.execute(
-                "update control.runs set status = %s, message = %s, finished_at = now(), seconds = %s where run_id = %s",
+                "update control.runs set status = %s, message = %s, finished_at = now(), seconds = %s"
+                " where run_id = %s",
                 (
                     status,
                     str(error) if isinstance(error, WeirError) else None,

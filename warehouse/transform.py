@@ -9,7 +9,6 @@ the manifest. Importing dbt takes seconds, so it happens at the first call only.
 
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -54,6 +53,9 @@ def project_hash() -> str:
     return digest.hexdigest()[:16]
 
 
+_manifests: dict[tuple[str, str, str], Any] = {}
+
+
 class Transformer:
     """dbt, pointed at one warehouse.
 
@@ -65,7 +67,9 @@ class Transformer:
     def __init__(self, warehouse_url: str, state: Path) -> None:
         self._parts = conninfo.conninfo_to_dict(warehouse_url)
         self._state = state
-        self._manifest: Any = None
+        # Where relations live is part of a manifest; between runs on one warehouse nothing in it changes.
+        self._place = (project_hash(), warehouse_url, str(state))
+        self._manifest: Any = _manifests.get(self._place)
 
     def run(self, *selection: str, with_tests: bool = False) -> list[NodeResult]:
         """Build the selected models in order of their dependencies, and their tests after them if asked.
@@ -102,7 +106,7 @@ class Transformer:
                 raise DbtError(_one_line(str(answer.exception)))
             raise answer.exception  # dbt returns even KeyboardInterrupt as a result
         if command == "parse":
-            self._manifest = answer.result
+            self._manifest = _manifests[self._place] = answer.result
             return []
         results = [_node_result(result) for result in answer.result or ()]
         for result in results:
@@ -148,11 +152,6 @@ class Transformer:
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
-
-    def forget(self) -> None:
-        """Drop what dbt remembers of earlier parses."""
-        shutil.rmtree(self._state / "target", ignore_errors=True)
-        self._manifest = None
 
 
 def _node_result(result: Any) -> NodeResult:

@@ -6,7 +6,7 @@ Belongs here: nothing but the hand-over to alembic. There is no offline mode and
 from alembic import context
 
 import models.control
-import models.quality  # noqa: F401  (registers its tables)
+import models.quality  # registers its tables
 from models.base import WarehouseBase
 
 context.configure(

@@ -21,9 +21,7 @@ SCHEMA = "scheduling"
 OwnerId = Annotated[uuid.UUID, mapped_column(ForeignKey("scheduling.users.user_id", ondelete="CASCADE"))]
 """The user that a row belongs to, and with whom it is hard-deleted."""
 
-CategoryId = Annotated[
-    uuid.UUID, mapped_column(ForeignKey("scheduling.categories.category_id", ondelete="SET NULL"))
-]
+CategoryId = Annotated[uuid.UUID, mapped_column(ForeignKey("scheduling.categories.category_id", ondelete="SET NULL"))]
 """The category of a row; a hard delete of the category empties it without touching ``updated_at``."""
 
 

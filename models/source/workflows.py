@@ -18,9 +18,7 @@ from models.base import BigInt, IdentityKey, JsonObject, SourceBase, UuidKey, Wr
 
 SCHEMA = "workflows"
 
-WorkflowId = Annotated[
-    uuid.UUID, mapped_column(ForeignKey("workflows.workflows.workflow_id", ondelete="CASCADE"))
-]
+WorkflowId = Annotated[uuid.UUID, mapped_column(ForeignKey("workflows.workflows.workflow_id", ondelete="CASCADE"))]
 """The workflow that a row belongs to, and with which it is hard-deleted."""
 
 

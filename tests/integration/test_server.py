@@ -232,10 +232,7 @@ def test_it_listens_on_loopback_tcp_with_scram_and_its_settings_hold(server: Emb
     for name, value in settings.items():
         assert ask(server, f"show {name}") == value, name
     assert ask(server, "select bool_and(auth_method = 'scram-sha-256') from pg_hba_file_rules")
-    assert (
-        ask(server, "select string_agg(t, '' order by t) from unnest(array['ä', 'z', 'B', 'a']) as t")
-        == "Bazä"
-    )
+    assert ask(server, "select string_agg(t, '' order by t) from unnest(array['ä', 'z', 'B', 'a']) as t") == "Bazä"
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(server.url("postgres").replace(server.password(), "wrong"))
 
@@ -259,9 +256,7 @@ def test_neither_an_awkward_home_nor_the_callers_variables_matter(
     assert awkward.stop()
 
 
-def test_the_data_are_in_the_home_and_remove_leaves_nothing_of_them(
-    make: MakeServer, open_folder: Path
-) -> None:
+def test_the_data_are_in_the_home_and_remove_leaves_nothing_of_them(make: MakeServer, open_folder: Path) -> None:
     server = make(open_folder / "home")
     server.start()
     pid, data = pid_of(server), data_of(server)
@@ -375,9 +370,7 @@ def test_a_stale_pid_that_another_process_has_by_now_is_not_believed(server: Emb
     kill_at_once(server)
     pid_file = data_of(server) / "postmaster.pid"
     _, *rest = pid_file.read_text().splitlines()
-    stranger = subprocess.Popen(
-        [sys.executable, "-c", "input()", "postgres", data_of(server)], stdin=subprocess.PIPE
-    )
+    stranger = subprocess.Popen([sys.executable, "-c", "input()", "postgres", data_of(server)], stdin=subprocess.PIPE)
     try:
         pid_file.write_text("\n".join([str(stranger.pid), *rest]))
         assert not server.is_running()
@@ -533,9 +526,7 @@ def test_a_home_without_permission_is_refused_and_nothing_is_made(open_folder: P
 # Who runs it
 
 
-def test_an_ordinary_user_runs_it_in_a_home_of_their_own_and_root_may_help(
-    make: MakeServer, open_folder: Path
-) -> None:
+def test_an_ordinary_user_runs_it_in_a_home_of_their_own_and_root_may_help(make: MakeServer, open_folder: Path) -> None:
     if AS_ROOT:
         shutil.chown(open_folder, "nobody")
     owner = open_folder.stat().st_uid

@@ -20,15 +20,11 @@ def _in_utc(value: Any) -> Any:
     return None if value is None else to_datetime(instant(value))
 
 
-def _zone(value: str) -> str:
-    # Reading: the zone in which the user's days are counted, UTC where unknown, so it joins dim_local_day.
-    return value if value in known_zones() else "UTC"
-
-
 _COLUMNS: Final[dict[str, tuple[str, dict[str, Callable[[Any], Any]]]]] = {
     "dim_user": (
         "scheduling.users",
-        {"user_id": optional_uid, "timezone": _zone, "created_at": _in_utc},
+        # Reading: the zone as the application has it; which one the days are cut in is a column of its own.
+        {"user_id": optional_uid, "timezone": _as_is, "created_at": _in_utc},
     ),
     "dim_category": (
         "scheduling.categories",

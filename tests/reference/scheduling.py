@@ -97,9 +97,7 @@ class Scheduling:
         self.last_day = days.last_day(as_of)
         self.quarantine: list[Entry] = []
         self.zones = self._live_users()
-        self.category_names = {
-            uid(row["category_id"]): row["name"] for row in rows_of(tables, "scheduling.categories")
-        }
+        self.category_names = {uid(row["category_id"]): row["name"] for row in rows_of(tables, "scheduling.categories")}
         self.tasks = list(self._live_tasks())
         self.focus = self._focus_slots()
         self._by_user: dict[str, dict[date, Day]] | None = None
@@ -282,9 +280,7 @@ class Scheduling:
                         "as_of_date": as_of_date,
                         "window_days": window_days,
                         **sums,
-                        "focus_time_utilization": ratio(
-                            sums["focus_minutes"], sums["focus_capacity_minutes"]
-                        ),
+                        "focus_time_utilization": ratio(sums["focus_minutes"], sums["focus_capacity_minutes"]),
                         "top_category_id": top_id,
                         "top_category_name": None if top_id is None else self._category_name(top_id),
                         "top_category_minutes": top_minutes,
@@ -324,9 +320,7 @@ class Scheduling:
             snapshots.extend(self._goal_rows(goal, goal_id, user_id, histories[goal_id]))
         return sorted(snapshots, key=lambda row: (row["goal_id"], row["period_start"]))
 
-    def _goal_rows(
-        self, goal: SourceRow, goal_id: str, user_id: str, versions: list[Version]
-    ) -> Iterator[Row]:
+    def _goal_rows(self, goal: SourceRow, goal_id: str, user_id: str, versions: list[Version]) -> Iterator[Row]:
         zone = self.zones[user_id]
         known = [version for version in versions if version.valid_from <= self.as_of] or versions[:1]
         became_inactive = _became_inactive(known)
@@ -380,9 +374,7 @@ class Scheduling:
             if day in user_days
         ]
         category_id = self._category(goal["category_id"])
-        of_category = [
-            cell for day in found for key, cell in day.cells.items() if category_id in (NIL_UUID, key)
-        ]
+        of_category = [cell for day in found for key, cell in day.cells.items() if category_id in (NIL_UUID, key)]
         if goal["target_type"] == "task_count":
             return sum(cell.completed_tasks_count for cell in of_category)
         part = sum(cell.scheduled_minutes for cell in of_category)
@@ -442,9 +434,7 @@ def _totals(measures: Day) -> Row:
         "completed_scheduled_tasks_count": sum(cell.completed_scheduled_tasks_count for cell in cells),
         "focus_minutes": measures.focus_minutes,
         "focus_capacity_minutes": measures.focus_capacity_minutes,
-        "category_minutes": {
-            key: cell.scheduled_minutes for key, cell in by_category if cell.scheduled_minutes
-        },
+        "category_minutes": {key: cell.scheduled_minutes for key, cell in by_category if cell.scheduled_minutes},
     }
 
 

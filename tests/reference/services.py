@@ -128,9 +128,7 @@ class Services:
                     "value_avg": rounded(Fraction(total, len(metrics) * UNIT), 6),
                     "value_min": min(values),
                     "value_max": max(values),
-                    "value_last": max(
-                        metrics, key=lambda metric: (metric.recorded_at, metric.metric_id)
-                    ).value,
+                    "value_last": max(metrics, key=lambda metric: (metric.recorded_at, metric.metric_id)).value,
                 }
             )
         return rows
@@ -197,9 +195,7 @@ class Services:
                 "on_track": progress >= expected,
                 # Reading: no type is given; it is an amount like current_value, so numeric with 12 decimals.
                 "daily_required": (
-                    None
-                    if ordinal == end
-                    else rounded(max(Fraction(0), target - current) / (end - ordinal), PLACES)
+                    None if ordinal == end else rounded(max(Fraction(0), target - current) / (end - ordinal), PLACES)
                 ),
                 "forecast_value": forecast,
                 "forecast_lower": lower,
@@ -265,9 +261,7 @@ class Trend:
         return float(value), float(value) - margin, float(value) + margin
 
 
-def _projected(
-    trend: Trend, target: Fraction, start: int, ordinal: int, achieved_on: int | None
-) -> date | None:
+def _projected(trend: Trend, target: Fraction, start: int, ordinal: int, achieved_on: int | None) -> date | None:
     if achieved_on is not None:
         # Reading: from the day it was achieved on, also with one point, and also if the sum falls again.
         return date.fromordinal(achieved_on)

@@ -70,13 +70,9 @@ def instant(value: datetime | str) -> int:
     match = _INSTANT_TEXT.fullmatch(text)
     if match is None:
         raise ValueError(f"not a timestamptz: {value!r}")
-    year, month, day, hour, minute, second, fraction, _, sign, off_h, off_m, off_s, before_christ = (
-        match.groups()
-    )
+    year, month, day, hour, minute, second, fraction, _, sign, off_h, off_m, off_s, before_christ = match.groups()
     days = _ordinal(1 - int(year) if before_christ else int(year), int(month), int(day)) - EPOCH_ORDINAL
-    offset = (int(off_h or 0) * HOUR + int(off_m or 0) * MINUTE + int(off_s or 0) * SECOND) * (
-        -1 if sign == "-" else 1
-    )
+    offset = (int(off_h or 0) * HOUR + int(off_m or 0) * MINUTE + int(off_s or 0) * SECOND) * (-1 if sign == "-" else 1)
     time = int(hour) * HOUR + int(minute) * MINUTE + int(second or 0) * SECOND
     return days * DAY + time + int((fraction or "").ljust(6, "0")) - offset
 

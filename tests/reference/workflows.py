@@ -235,8 +235,7 @@ class Workflows:
         deleted_workflows = self._deleted("workflows.workflows", "workflow_id")
         deleted_steps = self._deleted("workflows.workflow_steps", "step_id")
         workflow_of_step = {
-            uid(row["step_id"]): uid(row["workflow_id"])
-            for row in rows_of(self.tables, "workflows.workflow_steps")
+            uid(row["step_id"]): uid(row["workflow_id"]) for row in rows_of(self.tables, "workflows.workflow_steps")
         }
         workflow_of_execution = {
             uid(row["execution_id"]): uid(row["workflow_id"])
@@ -252,9 +251,7 @@ class Workflows:
                 continue
             if row["event_type"] not in EVENT_TYPES:
                 reason: str | None = "unknown_event_type"
-            elif not (
-                workflow_of_execution.get(execution_id) == workflow_id == workflow_of_step.get(step_id)
-            ):
+            elif not (workflow_of_execution.get(execution_id) == workflow_id == workflow_of_step.get(step_id)):
                 reason = "orphan_event"
             else:
                 reason = self._too_early_or_late(occurred_at)
@@ -567,9 +564,7 @@ def _converts(
     return reached is not None and (workflow.window is None or reached - enrolled_at <= workflow.window)
 
 
-def funnel(
-    execution: Execution, workflow: Workflow, steps: list[Step], events: list[Event]
-) -> Iterator[Passage]:
+def funnel(execution: Execution, workflow: Workflow, steps: list[Step], events: list[Event]) -> Iterator[Passage]:
     """What one execution did at every step of its workflow, steps in order of position."""
     in_order = sorted(events, key=lambda event: event.order)
     entered_by: Event | None = None  # the event by which it entered the nearest earlier step not skipped
@@ -617,10 +612,7 @@ def funnel(
 
 
 def _event_counts(counts: dict[str, int]) -> Row:
-    return {
-        measure: counts.get(measure, 0)
-        for measure in ("enrolled_count", *ENDED_COUNTS.values(), "goal_count")
-    }
+    return {measure: counts.get(measure, 0) for measure in ("enrolled_count", *ENDED_COUNTS.values(), "goal_count")}
 
 
 def _cohort(enrolled: list[Execution]) -> Row:

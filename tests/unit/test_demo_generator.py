@@ -119,9 +119,7 @@ def test_another_process_zone_and_hash_seed_have_the_same_bytes() -> None:
     program = "from tests.unit.test_demo_generator import *; print(digest(made(SMALL)))"
     environment = os.environ | {"PYTHONHASHSEED": "12345", "TZ": "Pacific/Apia", "LC_ALL": "C"}
     environment["PYTHONPATH"] = str(Path(__file__).parents[2])
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
     assert done.stdout.strip() == SMALL_HASH
 
 
@@ -131,9 +129,7 @@ def test_rows_do_not_depend_on_the_size_of_blocks(small: Tables, monkeypatch: py
     other = made(SMALL)
     events = "workflows.workflow_events"
     # Two executions' events written in one millisecond may change places, and ids with them.
-    assert Counter(row[1:] for row in other.rows.pop(events)) == Counter(
-        row[1:] for row in small.rows[events]
-    )
+    assert Counter(row[1:] for row in other.rows.pop(events)) == Counter(row[1:] for row in small.rows[events])
     assert other.rows == {name: rows for name, rows in small.rows.items() if name != events}
 
 
@@ -252,9 +248,7 @@ def test_users_work_at_night_overlap_and_plan_ahead(small: Tables) -> None:
         if user in zone_of:
             local = [at.astimezone(ZoneInfo(zone_of[user])).date() for at in (start, end)]
             crossing += local[0] != local[1]
-    overlapping = sum(
-        later[0] < earlier[1] for slots in by_user.values() for earlier, later in pairwise(sorted(slots))
-    )
+    overlapping = sum(later[0] < earlier[1] for slots in by_user.values() for earlier, later in pairwise(sorted(slots)))
     ahead = sum(start > demo.AS_OF for slots in by_user.values() for start, _ in slots)
     assert min(crossing, overlapping, ahead) > 50
     lengths = [end - start for slots in by_user.values() for start, end in slots]
@@ -417,7 +411,5 @@ def test_tasks_per_user_are_as_many_as_promised(small: Tables) -> None:
     per_user = Counter(row[1] for row in scheduling_tasks.task_rows(demo.Size(SMALL)))
     assert set(per_user) == generated
     assert all(100 <= count <= 200 for count in per_user.values())
-    categories = Counter(
-        owner for owner in small.column("scheduling.categories", "user_id") if owner in generated
-    )
+    categories = Counter(owner for owner in small.column("scheduling.categories", "user_id") if owner in generated)
     assert all(4 <= count <= 8 for count in categories.values())

@@ -102,9 +102,7 @@ def tables_of_ddl(ddl: str) -> Tables:
 def tables_of_models(models: MetaData = metadata) -> Tables:
     """Read the SQLAlchemy models through the DDL that they compile to."""
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    return tables_of_ddl(
-        ";\n".join(str(CreateTable(table).compile(dialect=dialect)) for table in models.sorted_tables)
-    )
+    return tables_of_ddl(";\n".join(str(CreateTable(table).compile(dialect=dialect)) for table in models.sorted_tables))
 
 
 def tables_of_dbt_sources(documents: Iterable[Mapping[str, Any]]) -> Tables:
@@ -113,9 +111,7 @@ def tables_of_dbt_sources(documents: Iterable[Mapping[str, Any]]) -> Tables:
     for document in documents:
         for source in document["sources"]:
             for table in source["tables"]:
-                lines = [
-                    _column_ddl(column) for column in table["columns"] if not column["name"].startswith("_")
-                ]
+                lines = [_column_ddl(column) for column in table["columns"] if not column["name"].startswith("_")]
                 lines += table.get("config", {}).get("meta", {}).get("table_constraints", [])
                 statements.append(f"create table {source['name']}.{table['name']} ({', '.join(lines)})")
     return tables_of_ddl(";\n".join(statements))
@@ -289,13 +285,9 @@ def test_every_source_table_has_one_staging_view_and_no_view_is_left_over() -> N
     assert set(STAGING_OF) == set(tables_of_models())
     for application in APPLICATIONS:
         folder = DBT_MODELS / "staging" / application
-        expected = {
-            _staging_path(table, "").name for table in STAGING_OF if table.startswith(f"{application}.")
-        }
+        expected = {_staging_path(table, "").name for table in STAGING_OF if table.startswith(f"{application}.")}
         # Views over a view (exploded slots) may stand beside them, but not straight over raw.
-        over_raw = {
-            path.stem for path in folder.glob("*.sql") if "source(" in path.read_text(encoding="utf-8")
-        }
+        over_raw = {path.stem for path in folder.glob("*.sql") if "source(" in path.read_text(encoding="utf-8")}
         assert over_raw == expected
 
 
@@ -390,9 +382,7 @@ def test_a_changed_definition_is_noticed(old: str, new: str, where: str) -> None
         changed = SMALL_DDL.replace(old, new).replace("references a.", "references b.")
     else:
         changed = SMALL_DDL.replace(old, new)
-    assert any(
-        found.startswith(where) for found in differences(tables_of_ddl(SMALL_DDL), tables_of_ddl(changed))
-    )
+    assert any(found.startswith(where) for found in differences(tables_of_ddl(SMALL_DDL), tables_of_ddl(changed)))
 
 
 def test_spelling_alone_is_no_difference() -> None:

@@ -193,9 +193,7 @@ def test_pieces_of_an_interval_are_cut_at_local_midnights() -> None:
 
 
 def test_minutes_are_counted_on_the_grid_and_add_up() -> None:
-    first, second, third = (
-        micros(f"2024-01-01T10:{rest}+00:00") for rest in ("00:30", "00:59.999999", "02:00")
-    )
+    first, second, third = (micros(f"2024-01-01T10:{rest}+00:00") for rest in ("00:30", "00:59.999999", "02:00"))
     assert (minutes(first, second), minutes(second, third), minutes(first, third)) == (0, 2, 2)
     assert minutes(-1, 0) == 1
 
@@ -636,9 +634,7 @@ def test_goals_of_a_category_of_percentages_and_of_tasks() -> None:
         }
     ]
     done = [task(1, completed_at=utc("2024-03-19T10:00")), task(2, completed_at=utc("2024-03-19T11:00"))]
-    counted = goal_rows(
-        goal(target_type="task_count", time_period="daily", start_date=date(2024, 3, 18)), tasks=done
-    )
+    counted = goal_rows(goal(target_type="task_count", time_period="daily", start_date=date(2024, 3, 18)), tasks=done)
     assert [row["achieved_value"] for row in counted] == [0, 2, 0]
 
 
@@ -734,9 +730,7 @@ def execution(number: int, enrolled_at: str, ended_at: str | None = None, **valu
     }
 
 
-def event(
-    number: int, event_type: str, position: int, occurred_at: str, of: int = 1, **values: Any
-) -> dict[str, Any]:
+def event(number: int, event_type: str, position: int, occurred_at: str, of: int = 1, **values: Any) -> dict[str, Any]:
     return {
         "event_id": number,
         "execution_id": key(of),
@@ -771,9 +765,7 @@ def test_an_execution_is_active_until_the_day_before_it_ends() -> None:
             execution(3, "2024-03-10T10:00", "2024-03-10T11:00"),
         ]
     )
-    assert columns(
-        found.workflow_analytics(), "date", "enrolled_count", "completed_count", "active_count"
-    ) == [
+    assert columns(found.workflow_analytics(), "date", "enrolled_count", "completed_count", "active_count") == [
         (date(2024, 3, 1), 1, 0, 1),
         (date(2024, 3, 2), 0, 0, 1),
         (date(2024, 3, 3), 0, 1, 0),
@@ -831,9 +823,7 @@ def test_an_execution_converts_by_its_goal_within_the_window() -> None:
         False,
     ]
     assert converted(workflow(window=1799), []) == [False, False, False, False]
-    analytics = workflows(
-        reached, steps=[step(1, "goal")], flows=[workflow(window=3600)]
-    ).workflow_analytics()
+    analytics = workflows(reached, steps=[step(1, "goal")], flows=[workflow(window=3600)]).workflow_analytics()
     first = analytics[0]
     assert (first["goal_count"], first["cohort_converted_count"]) == (2, 1)
     assert first["conversion_rate"] == Decimal("0.2500")
@@ -1177,9 +1167,7 @@ def test_a_goal_is_followed_day_by_day() -> None:
         (50, 50, 75, False),
         (110, 110, 100, True),
     ]
-    assert columns(
-        rows, "daily_required", "forecast_value", "projected_completion_date", "status", "alert"
-    ) == [
+    assert columns(rows, "daily_required", "forecast_value", "projected_completion_date", "status", "alert") == [
         (30, None, None, "active", False),
         (35, 70.0, date(2024, 3, 6), "active", False),
         (50, 70.0, date(2024, 3, 6), "active", True),
@@ -1197,9 +1185,7 @@ def test_a_goals_status_and_narrower_sums() -> None:
     achieved = services(metrics, [kpi_goal(target_value=10.0)]).kpi_goal_snapshots()
     assert [row["status"] for row in achieved] == ["achieved"] * 4
     assert [row["current_value"] for row in achieved] == [10, 1, 1, 1]
-    failed = services(
-        metrics, [kpi_goal(unit="USD", service_name="crm", status="active")]
-    ).kpi_goal_snapshots()
+    failed = services(metrics, [kpi_goal(unit="USD", service_name="crm", status="active")]).kpi_goal_snapshots()
     assert [row["status"] for row in failed] == ["active"] * 3 + ["failed"]
     assert [row["current_value"] for row in failed] == [0, -9, -9, -9]
     cancelled = services(metrics, [kpi_goal(status="cancelled")]).kpi_goal_snapshots()

@@ -32,9 +32,7 @@ STEP_KIND = np.array([
     [_KINDS.index(step.partition(":")[0]) for step in w.steps] + [_END] * (MOST_STEPS - len(w.steps))
     for w in workflow_names.WORKFLOWS
 ], dtype=np.int64)  # fmt: skip
-_SHARES = np.array(
-    [n for n, w in enumerate(workflow_names.WORKFLOWS) for _ in range(w.share)], dtype=np.int64
-)
+_SHARES = np.array([n for n, w in enumerate(workflow_names.WORKFLOWS) for _ in range(w.share)], dtype=np.int64)
 _PAUSED = next(n for n, w in enumerate(workflow_names.WORKFLOWS) if w.status == "paused")
 _PAUSED_FROM = FIRST_MS + 50 * DAY_MS
 
@@ -108,9 +106,7 @@ class Journeys:
         sizes = [len(rows) for rows, *_ in self._events]
         out = np.empty(sum(sizes), dtype=EVENT)
         ends = np.cumsum(sizes)
-        for end, length, (rows, step, kind, at, duration, payload) in zip(
-            ends, sizes, self._events, strict=True
-        ):
+        for end, length, (rows, step, kind, at, duration, payload) in zip(ends, sizes, self._events, strict=True):
             part = out[end - length : end]
             part["execution"], part["step"], part["type"] = self.execution[rows], step, kind
             part["occurred"], part["duration"], part["payload"] = at, duration, payload

@@ -51,9 +51,7 @@ def _advance(cursor: psycopg.Cursor, table: DemoTable, column: str) -> None:
     cursor.execute(statement, (table.qualified, column))
 
 
-def fill(
-    connection: psycopg.Connection, scale: float = 1.0, progress: Progress | None = None
-) -> dict[str, int]:
+def fill(connection: psycopg.Connection, scale: float = 1.0, progress: Progress | None = None) -> dict[str, int]:
     """Fill the empty source tables in one transaction; returns rows by table.
 
     `progress(table, rows)` is called every 50,000 rows and at the end of each table. Sequences stand

@@ -73,9 +73,7 @@ class Stream:
 
 @functools.cache
 def _hex_pairs() -> npt.NDArray[np.uint8]:
-    return np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), dtype=np.uint8).reshape(
-        256, 2
-    )
+    return np.frombuffer("".join(f"{byte:02x}" for byte in range(256)).encode(), dtype=np.uint8).reshape(256, 2)
 
 
 def uuids(stream: Stream, index: Ints) -> list[str]:

@@ -28,9 +28,7 @@ UNKNOWN_ZONE_EVERY, UNKNOWN_ZONE_AT = 100, 5
 OFFICE, EARLY_BIRD, NIGHT_OWL, FREELANCER = range(4)
 _PERSONAS = (OFFICE, OFFICE, OFFICE, OFFICE, OFFICE, EARLY_BIRD, EARLY_BIRD, NIGHT_OWL, NIGHT_OWL, FREELANCER)
 
-_FOCUS_STARTS = np.array(
-    [(540, 570, 840), (360, 390, 420), (1260, 1320, 1380), (480, 600, 1140)], dtype=np.int64
-)
+_FOCUS_STARTS = np.array([(540, 570, 840), (360, 390, 420), (1260, 1320, 1380), (480, 600, 1140)], dtype=np.int64)
 _FOCUS_LENGTHS = (60, 90, 90, 120, 120, 150, 180)
 
 _TARGETS = {
@@ -116,9 +114,7 @@ def user_rows(size: Size) -> Iterator[Row]:
                 names[at] = "Mars/Olympus"
         first = lookup(FIRST_NAMES, n % len(FIRST_NAMES))
         last = lookup(LAST_NAMES, n % len(LAST_NAMES))
-        emails = [
-            f"{a}.{b}{number}@example.org" for a, b, number in zip(first, last, n.tolist(), strict=True)
-        ]
+        emails = [f"{a}.{b}{number}@example.org" for a, b, number in zip(first, last, n.tolist(), strict=True)]
         before = np.where(users.first_day > 0, DAY_SECONDS, 400 * DAY_SECONDS)
         created = FIRST_MS + users.first_day * DAY_MS - Stream("user created").below(n, before) * 1000
         deleted_at = FIRST_MS + (60 + Stream("user deleted").below(n, 60)) * DAY_MS
@@ -153,19 +149,14 @@ def category_rows(size: Size) -> Iterator[Row]:
         user = users.number[owner]
         index = user * MOST_CATEGORIES + number
         kind = category_kind(user, number)
-        created = (
-            FIRST_MS + users.first_day[owner] * DAY_MS - Stream("category created").below(index, 20) * DAY_MS
-        )
+        created = FIRST_MS + users.first_day[owner] * DAY_MS - Stream("category created").below(index, 20) * DAY_MS
         deleted = Stream("category deleted").chance(index, 0.04) | (index % 301 == 11)
         deleted_at = FIRST_MS + (91 + Stream("category deleted at").below(index, 30)) * DAY_MS
         yield from zip(
             uuids(CATEGORY, index),
             uuids(USER, user),
             lookup([name for name, _, _ in CATEGORIES], kind),
-            [
-                None if n % 7 == 6 else CATEGORIES[k][1]
-                for n, k in zip(index.tolist(), kind.tolist(), strict=True)
-            ],
+            [None if n % 7 == 6 else CATEGORIES[k][1] for n, k in zip(index.tolist(), kind.tolist(), strict=True)],
             instants(np.where(deleted, deleted_at, created)),
             nullable_instants(deleted_at, deleted),
             strict=True,
@@ -234,9 +225,7 @@ def goal_rows(size: Size) -> Iterator[Row]:
         created = np.minimum(FIRST_MS + (start - 2) * DAY_MS, AS_OF_MS - 3 * DAY_MS)
         changed = (~active | deleted) & (start < DAYS - 10)
         room = np.maximum(DAYS - 2 - start, 1)
-        updated = np.where(
-            changed, created + (2 + Stream("goal changed").below(index, room)) * DAY_MS, created
-        )
+        updated = np.where(changed, created + (2 + Stream("goal changed").below(index, room)) * DAY_MS, created)
         category_ids = np.array(uuids(CATEGORY, user * MOST_CATEGORIES + category), dtype=object)
         category_ids[~has_category] = None
         end_dates = np.array(dates(FIRST_EPOCH_DAY + end), dtype=object)

@@ -99,11 +99,7 @@ def _task(
     deleted: bool = False,
     owner: int | None = None,
 ) -> tuple[Cell, ...]:
-    host = (
-        scheduling.live_user((variant * 7 + copy * 61) % scheduling.live_users(size))
-        if owner is None
-        else owner
-    )
+    host = scheduling.live_user((variant * 7 + copy * 61) % scheduling.live_users(size)) if owner is None else owner
     date = day_text(3 + (variant * 5 + copy * 11) % 110)
     return (
         witness_id("dirty task", str(variant), str(copy)),
@@ -150,9 +146,7 @@ def calendar_days(size: Size) -> Iterator[Planted]:
     for copy in range(size.dirt):
         for variant in range(len(chosen) + 1):
             # Users and Sundays go round in different steps: no user has two rows of one date.
-            owner = uuid_of(
-                scheduling.USER, scheduling.live_user((copy * (len(chosen) + 1) + variant) % live)
-            )
+            owner = uuid_of(scheduling.USER, scheduling.live_user((copy * (len(chosen) + 1) + variant) % live))
             date = day_text((1 + variant) * 7)
             if variant < len(chosen):
                 reason, element = chosen[variant]

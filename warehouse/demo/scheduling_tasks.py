@@ -95,9 +95,7 @@ def _plan(users: scheduling.Users, owner: Ints, index: Ints, number: Ints) -> _P
 def _titles(kind: Ints, index: Ints, straddles: Bools) -> list[str]:
     which = Stream("task title").below(index, 10).tolist()
     ending = Stream("task title ending").below(index, len(TITLE_ENDINGS)).tolist()
-    titles = [
-        CATEGORIES[k][2][w] + TITLE_ENDINGS[e] for k, w, e in zip(kind.tolist(), which, ending, strict=True)
-    ]
+    titles = [CATEGORIES[k][2][w] + TITLE_ENDINGS[e] for k, w, e in zip(kind.tolist(), which, ending, strict=True)]
     for at in np.flatnonzero(straddles).tolist():
         titles[at] = STRADDLING_TITLES[index[at] // MOST_TASKS % len(STRADDLING_TITLES)]
     return titles
@@ -105,9 +103,7 @@ def _titles(kind: Ints, index: Ints, straddles: Bools) -> list[str]:
 
 def _completions(index: Ints, status: Ints, plan: _Plan, last_end: Ints) -> tuple[Ints, Bools]:
     """When tasks were ticked off (seconds), and which were: nearly all of those completed, few others."""
-    soon = (
-        last_end + (Stream("task ticked").below(index, 300) - 60) * 60 + Stream("task tick").below(index, 60)
-    )
+    soon = last_end + (Stream("task ticked").below(index, 300) - 60) * 60 + Stream("task tick").below(index, 60)
     tick = np.where(Stream("task ticked early").chance(index, 0.03), plan.start[:, 0] - 7200, soon)
     tick = np.where(tick >= _AS_OF, _AS_OF - 1 - Stream("task ticked now").below(index, 3600), tick)
     forgotten = Stream("task tick forgotten").chance(index, 0.01)
@@ -137,16 +133,12 @@ def task_rows(size: Size) -> Iterator[Row]:
         foresight = 3600 + Stream("task foresight").below(index, 14 * DAY_SECONDS)
         latest = _AS_OF - DAY_SECONDS - Stream("task written").below(index, DAY_SECONDS)
         created = np.minimum(plan.start[:, 0] - foresight, latest)
-        touched = np.maximum(
-            created + Stream("task touched").below(index, DAY_SECONDS), np.where(ticked, tick, 0)
-        )
+        touched = np.maximum(created + Stream("task touched").below(index, DAY_SECONDS), np.where(ticked, tick, 0))
         updated = np.where(deleted, np.minimum(touched + 9 * DAY_SECONDS, _AS_OF - 60), touched)
 
         category = Stream("task category").below(index, users.categories[owner])
         kind = scheduling.category_kind(user, category)
-        categories = np.array(
-            uuids(scheduling.CATEGORY, user * scheduling.MOST_CATEGORIES + category), dtype=object
-        )
+        categories = np.array(uuids(scheduling.CATEGORY, user * scheduling.MOST_CATEGORIES + category), dtype=object)
         categories[Stream("task uncategorized").chance(index, 0.12)] = None
 
         used = np.arange(MOST_SLOTS) < plan.counts[:, None]

@@ -264,9 +264,7 @@ def facts() -> Iterator[Fact]:
         {"scheduled_minutes": 0, "completed_tasks_count": 2},
         "completions by category",
     )
-    yield Fact(
-        category, {"user_id": ADA, "date": "2026-04-15", "category_id": DEEP}, None, "cancelled, deleted"
-    )
+    yield Fact(category, {"user_id": ADA, "date": "2026-04-15", "category_id": DEEP}, None, "cancelled, deleted")
     april: dict[str, Value] = {
         "total_scheduled_minutes": 666,
         "completed_tasks_count": 3,
@@ -277,9 +275,7 @@ def facts() -> Iterator[Fact]:
         "active_days": 10,
         "category_minutes": {DEEP: 411, TALKS: 180, OLD: 45, NIL: 30},
     }
-    yield Fact(
-        "analytics_monthly_metrics", {"user_id": ADA, "month": "2026-04-01"}, april, "sums of the days"
-    )
+    yield Fact("analytics_monthly_metrics", {"user_id": ADA, "month": "2026-04-01"}, april, "sums of the days")
     yield _quick(7, 240, 6, 2, 2, 0, 0, None, 240)
     yield _quick(30, 240, 6, 2, 2, 0, 0, None, 240)
     yield _quick(90, 906, 9, 13, 3, 150, 240, Decimal("0.6250"), 651)

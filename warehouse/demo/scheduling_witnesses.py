@@ -147,9 +147,7 @@ def facts() -> Iterator[Fact]:
     for traveller in TRAVELLERS:
         for date, minutes in traveller.minutes.items():
             key = {"user_id": user_id(traveller.name), "date": date}
-            values = (
-                None if minutes is None else {"total_scheduled_minutes": minutes, "scheduled_tasks_count": 1}
-            )
+            values = None if minutes is None else {"total_scheduled_minutes": minutes, "scheduled_tasks_count": 1}
             yield Fact(daily, key, values, f"{traveller.timezone}: {traveller.why}")
     for zone, date, (day, hour, minute), (end_day, end_hour, end_minute) in _DAY_BOUNDS:
         bounds = {
@@ -160,7 +158,5 @@ def facts() -> Iterator[Fact]:
     april = {"starts_at": datetime(2026, 4, 4, 3, tzinfo=UTC), "ends_at": datetime(2026, 4, 5, 4, tzinfo=UTC)}
     yield Fact("dim_local_day", {"timezone": "America/Santiago", "date": "2026-04-04"}, april, "25 hours")
     may = {"user_id": user_id("long"), "month": "2026-05-01"}
-    yield Fact(
-        "analytics_monthly_metrics", may, {"total_scheduled_minutes": 44_640, "active_days": 31}, "31 days"
-    )
+    yield Fact("analytics_monthly_metrics", may, {"total_scheduled_minutes": 44_640, "active_days": 31}, "31 days")
     yield Fact(daily, {"user_id": user_id("gone")}, None, "nothing of a deleted user counts")

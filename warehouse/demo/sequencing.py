@@ -58,9 +58,7 @@ def numbered(
         yield from _with_ids(columns, position)
         position += len(columns[0])
     if pending:
-        yield from _with_ids(
-            [list(column) for column in zip(*(row for _, row in pending), strict=True)], position
-        )
+        yield from _with_ids([list(column) for column in zip(*(row for _, row in pending), strict=True)], position)
 
 
 def _with_extras(columns: Columns, keys: npt.NDArray[Any], extras: list[Extra]) -> Columns:

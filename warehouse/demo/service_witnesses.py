@@ -128,9 +128,7 @@ def metrics(size: Size) -> Iterator[tuple[Extra, str | None]]:
             yield (_milliseconds(created), row), reason
 
 
-ENTRIES = tuple(
-    Entry("services.kpi_goals", goal_id(target), None, NOT_FINITE) for target in ("NaN", "Infinity")
-)
+ENTRIES = tuple(Entry("services.kpi_goals", goal_id(target), None, NOT_FINITE) for target in ("NaN", "Infinity"))
 
 
 def _kpi(
@@ -161,9 +159,7 @@ def _sums() -> Iterator[Fact]:
     yield _kpi(_HOURS, "2026-04-04", "2", 2, value_min=-0.5, value_max=2.5, value_last=-0.5)
     yield _kpi(_HOURS, "2026-04-05", "-3", 1)
     riverside = "Riverside Trust"
-    yield _kpi(
-        _GRANT, "2026-05-05", "3000.3", 2, "EUR", riverside, value_avg=Decimal("1500.15"), value_last=2000.2
-    )
+    yield _kpi(_GRANT, "2026-05-05", "3000.3", 2, "EUR", riverside, value_avg=Decimal("1500.15"), value_last=2000.2)
     yield _kpi(_GRANT, "2026-05-05", "500", 1, "USD", riverside)
     yield _kpi(_DRIFT, "2026-04-06", "0.000000000001", 2, "s")
     yield _kpi(_DRIFT, "2026-04-07", "-0.000000000001", 1, "s")

@@ -45,9 +45,7 @@ def series_of(size: Size) -> Series:
     factor = 0.4 + 1.2 * Stream("series level").uniform(np.arange(len(rows), dtype=np.int64))
     level = np.array([service_names.METRICS[row[4]].level for row in rows], dtype=np.float64)
     whole = np.array([service_names.METRICS[row[4]].segments == (None,) for row in rows])
-    return Series(
-        columns[0], columns[1], columns[2], columns[3], metrics, np.where(whole, level, level * factor)
-    )
+    return Series(columns[0], columns[1], columns[2], columns[3], metrics, np.where(whole, level, level * factor))
 
 
 def _ticks(metric: Ints) -> tuple[Ints, Ints]:
@@ -93,9 +91,7 @@ def _days(series: Series) -> Iterator[tuple[int, Records]]:
         out = np.empty(int(kept.sum()), dtype=METRIC)
         out["series"] = who[kept]
         out["value"] = (np.rint(value * scale[metric]) / scale[metric])[kept]
-        out["recorded"] = (
-            FIRST_MS + day * DAY_MS + minute[kept] * 60_000 + Stream("tick").below(tick, 50_000)[kept]
-        )
+        out["recorded"] = FIRST_MS + day * DAY_MS + minute[kept] * 60_000 + Stream("tick").below(tick, 50_000)[kept]
         late = Stream("metric day late").chance(series_day, 0.004)[kept]
         late_by = (1 + Stream("metric day late by").below(series_day, 30))[kept] * DAY_MS
         created = out["recorded"] + 1_500 + Stream("metric lag").below(tick, 20_000)[kept]

@@ -28,9 +28,7 @@ def _suffix(dialect: int, minutes: int) -> str:
 
 
 _OFFSETS = np.unique(np.concatenate([zones.BEFORE, zones.AFTER])) // 60
-_SUFFIXES = np.array(
-    [[_suffix(dialect, int(m)) for m in _OFFSETS] for dialect in range(DIALECTS)], dtype=object
-)
+_SUFFIXES = np.array([[_suffix(dialect, int(m)) for m in _OFFSETS] for dialect in range(DIALECTS)], dtype=object)
 
 
 def whole_minutes(utc: Ints, dialect: Ints) -> Ints:
@@ -43,10 +41,7 @@ def _texts(utc: Ints, zone: Ints, dialect: Ints) -> list[str]:
     local = stamps(np.where(dialect == _UTC, utc, utc + east))
     suffixes = _SUFFIXES[dialect, np.searchsorted(_OFFSETS, east // 60)].tolist()
     short = (dialect == _NO_SECONDS).tolist()
-    return [
-        (stamp[:16] if cut else stamp) + suffix
-        for stamp, suffix, cut in zip(local, suffixes, short, strict=True)
-    ]
+    return [(stamp[:16] if cut else stamp) + suffix for stamp, suffix, cut in zip(local, suffixes, short, strict=True)]
 
 
 def slot_lists(start: Ints, end: Ints, zone: Ints, dialect: Ints, counts: Ints) -> list[str]:

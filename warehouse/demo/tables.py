@@ -70,9 +70,7 @@ def _scheduling(size: Size) -> Iterator[DemoTable]:
         yield from scheduling.goal_rows(size)
 
     schema = "scheduling"
-    yield DemoTable(
-        schema, "users", ("user_id", "email", "timezone", "created_at", "updated_at", "deleted_at"), users
-    )
+    yield DemoTable(schema, "users", ("user_id", "email", "timezone", "created_at", "updated_at", "deleted_at"), users)
     yield DemoTable(
         schema,
         "categories",

@@ -58,9 +58,7 @@ def truth(scale: float = 1.0) -> Truth:
     rows = {
         "scheduling.users": size.users + _TRAVELLERS_AND_ADA + 1,
         "workflows.workflows": len(workflow_names.WORKFLOWS) + 2,
-        "workflows.workflow_executions": size.executions
-        + witnesses
-        + (len(workflow_dirt.EXECUTIONS) + 1) * size.dirt,
+        "workflows.workflow_executions": size.executions + witnesses + (len(workflow_dirt.EXECUTIONS) + 1) * size.dirt,
         "services.kpi_goals": len(service_names.GOALS) + sum(1 for _ in service_witnesses.goals()),
         "services.report_requests": len(service_names.REPORTS),
     }

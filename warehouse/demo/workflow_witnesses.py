@@ -54,8 +54,7 @@ class _Execution(NamedTuple):
 
 
 _BEGIN = (
-    "0 1 entered; 0 1 completed; 60 2 entered; 60 2 started; 62 2 succeeded 2000; 70 2 delivered; "
-    "120 2 completed; "
+    "0 1 entered; 0 1 completed; 60 2 entered; 60 2 started; 62 2 succeeded 2000; 70 2 delivered; 120 2 completed; "
 )
 _ASKED = _BEGIN + "600 3 entered; 600 3 completed; "
 
@@ -133,11 +132,7 @@ def _text(instant: datetime) -> str:
 def execution_rows() -> Iterator[Row]:
     """Rows of workflows.workflow_executions."""
     for one in _EXECUTIONS:
-        ended = (
-            one.ended
-            if one.ended is None or isinstance(one.ended, str)
-            else _text(_at(one.enrolled, one.ended))
-        )
+        ended = one.ended if one.ended is None or isinstance(one.ended, str) else _text(_at(one.enrolled, one.ended))
         goal = None if one.goal is None else _text(_at(one.enrolled, one.goal))
         last = int(one.events.rpartition(";")[2].split()[1])
         yield (
@@ -187,9 +182,7 @@ def events() -> Iterator[Extra]:
     )
 
 
-def _funnel(
-    workflow: str, date: str, position: int, enrolled: int, counts: tuple[int, ...], **more: Value
-) -> Fact:
+def _funnel(workflow: str, date: str, position: int, enrolled: int, counts: tuple[int, ...], **more: Value) -> Fact:
     names = (
         "entered_count",
         "skipped_count",
@@ -206,9 +199,7 @@ def _funnel(
 
 def _funnels() -> Iterator[Fact]:
     trial = (TRIAL, "2026-04-01")
-    yield _funnel(
-        *trial, 1, 6, (6, 0, 6, 0, 0, 0), conversion_from_previous=Decimal("1.0000"), is_mature=False
-    )
+    yield _funnel(*trial, 1, 6, (6, 0, 6, 0, 0, 0), conversion_from_previous=Decimal("1.0000"), is_mature=False)
     yield _funnel(*trial, 2, 6, (6, 0, 5, 1, 0, 0), avg_seconds_in_step=60.0, p50_seconds_in_step=60.0)
     yield _funnel(*trial, 3, 6, (4, 1, 3, 0, 0, 1), conversion_from_previous=Decimal("0.6667"))
     yield _funnel(
@@ -220,13 +211,9 @@ def _funnels() -> Iterator[Fact]:
         conversion_from_previous=Decimal("0.8000"),
     )
     yield _funnel(*trial, 5, 6, (3, 0, 3, 0, 0, 0), conversion_from_start=Decimal("0.5000"))
-    for position, counts in enumerate(
-        ((2, 0, 2, 0, 0, 0), (1, 0, 1, 0, 0, 0), (1, 0, 0, 0, 0, 1), (0,) * 6), 1
-    ):
+    for position, counts in enumerate(((2, 0, 2, 0, 0, 0), (1, 0, 1, 0, 0, 0), (1, 0, 0, 0, 0, 1), (0,) * 6), 1):
         yield _funnel(TRIAL, "2026-04-02", position, 2, counts, is_mature=False)
-    for position, counts in enumerate(
-        ((1, 0, 1, 0, 0, 0), (1, 0, 1, 0, 0, 0), (1, 0, 1, 0, 0, 0), (0,) * 6), 1
-    ):
+    for position, counts in enumerate(((1, 0, 1, 0, 0, 0), (1, 0, 1, 0, 0, 0), (1, 0, 1, 0, 0, 0), (0,) * 6), 1):
         yield _funnel(TRIAL, "2026-04-03", position, 1, counts, is_mature=True)
     members = (MEMBERS, "2026-05-04")
     yield _funnel(*members, 1, 4, (4, 0, 3, 1, 0, 0), is_mature=True)
@@ -310,9 +297,7 @@ def facts() -> Iterator[Fact]:
 
     for name, converts in zip("abcdefghijklm", "yynyn" + "nynn" + "yynn", strict=True):
         key = {"execution_id": execution_id(name)}
-        yield Fact(
-            "workflow_executions", key, {"is_converted": converts == "y"}, "conversion, window and goal step"
-        )
+        yield Fact("workflow_executions", key, {"is_converted": converts == "y"}, "conversion, window and goal step")
     infinite: dict[str, Value] = {"ended_at": None, "duration_seconds": None}
     yield Fact("workflow_executions", {"execution_id": execution_id("h")}, infinite, "+infinity has not come")
 

@@ -68,9 +68,7 @@ ZONES = (
 
 _COMMON = ("Europe/Berlin", "Europe/London", "America/New_York", "America/Los_Angeles", "Europe/Paris")
 _NUMBERS = {zone.name: number for number, zone in enumerate(ZONES)}
-HOMES = np.array(
-    [*range(len(ZONES)), *(_NUMBERS[name] for name in _COMMON for _ in range(3))], dtype=np.int64
-)
+HOMES = np.array([*range(len(ZONES)), *(_NUMBERS[name] for name in _COMMON for _ in range(3))], dtype=np.int64)
 """Zone numbers that users are given in turn; large cities more often."""
 
 UTC_NUMBER = _NUMBERS["UTC"]
@@ -83,9 +81,7 @@ def _seconds(instant: str | None) -> int:
 
 BEFORE = np.array([zone.before * 60 for zone in ZONES], dtype=np.int64)
 CHANGE = np.array([_seconds(zone.change) for zone in ZONES], dtype=np.int64)
-AFTER = np.array(
-    [zone.before * 60 if zone.change is None else zone.after * 60 for zone in ZONES], dtype=np.int64
-)
+AFTER = np.array([zone.before * 60 if zone.change is None else zone.after * 60 for zone in ZONES], dtype=np.int64)
 HAS_CHANGE = CHANGE != _NEVER
 
 

@@ -1,0 +1,188 @@
+"""Runs after changes of the source: exactly the dirty partitions are published, and marts equal the reference."""
+
+import datetime as dt
+
+from tests.support import Lab, assert_published
+
+AS_OF = dt.datetime(2024, 4, 10, 12, tzinfo=dt.UTC)
+
+USER, OTHER, UNKNOWN = (f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2, 3))
+WORK, PLAY = (f"00000000-0000-4000-8000-0000000000c{n}" for n in (1, 2))
+TASKS = [f"00000000-0000-4000-8000-0000000001{n:02}" for n in range(20)]
+FLOW, BARE = (f"00000000-0000-4000-8000-0000000000f{n}" for n in (1, 2))
+STEPS = [f"00000000-0000-4000-8000-0000000002{n:02}" for n in range(5)]
+RUNS = [f"00000000-0000-4000-8000-0000000003{n:02}" for n in range(20)]
+CONTACT = "00000000-0000-4000-8000-000000000999"
+
+
+def slot(start: str, end: str) -> str:
+    return f'{{"start": "{start}", "end": "{end}"}}'
+
+
+def task(number: int, user: str, category: str | None, slots: str, completed: str | None = None, status: str = "scheduled") -> str:
+    return (
+        "insert into scheduling.tasks (task_id, user_id, category_id, title, status, scheduled_slots, completed_at)"
+        f" values ('{TASKS[number]}', '{user}', {_quoted(category)}, 'task', '{status}', '{slots}', {_quoted(completed)})"
+    )
+
+
+def execution(number: int, workflow: str, status: str, enrolled: str, ended: str | None = None, goal: str | None = None) -> str:
+    return (
+        "insert into workflows.workflow_executions (execution_id, workflow_id, contact_id, status, enrolled_at, ended_at,"
+        f" goal_reached_at) values ('{RUNS[number]}', '{workflow}', '{CONTACT}', '{status}', '{enrolled}', {_quoted(ended)},"
+        f" {_quoted(goal)})"
+    )
+
+
+def metric(service: str, value: str, recorded: str, unit: str | None = "EUR", segment: str | None = None) -> str:
+    return (
+        "insert into services.metrics (service_name, metric_type, segment, value, unit, recorded_at)"
+        f" values ('{service}', 'revenue', {_quoted(segment)}, '{value}', {_quoted(unit)}, '{recorded}')"
+    )
+
+
+def _quoted(value: str | None) -> str:
+    return "null" if value is None else f"'{value}'"
+
+
+BEGINNING = (
+    f"insert into scheduling.users (user_id, email, timezone) values ('{USER}', 'a@example.org', 'America/Havana'),"
+    f" ('{OTHER}', 'b@example.org', 'Pacific/Auckland'), ('{UNKNOWN}', 'c@example.org', 'Mars/Olympus')",
+    f"insert into scheduling.categories (category_id, user_id, name) values ('{WORK}', '{USER}', 'Work'), ('{PLAY}', '{USER}', 'Play')",
+    # Over local midnight, overlapping, unusable, cancelled, and without a category.
+    task(0, USER, WORK, f"[{slot('2024-03-01T22:00:00-05:00', '2024-03-02T02:00:30-05:00')}]", "2024-03-02T03:00:00-05:00", "completed"),
+    task(1, USER, PLAY, f"[{slot('2024-03-01T23:00:00-05:00', '2024-03-02T01:00:00-05:00')}, {slot('2024-03-05T10:00:00Z', '2024-03-05T10:00:00Z')}]"),
+    task(2, USER, None, f"[{slot('2024-03-04T09:00:00-05:00', '2024-03-04T10:30:00-05:00')}]", "2024-03-04T11:00:00-05:00"),
+    task(3, OTHER, None, f"[{slot('2024-03-08T09:00:00+13:00', '2024-03-08T12:00:00+13:00')}]", status="cancelled"),
+    task(4, OTHER, None, '{"start": "2024-03-08"}', "2024-03-09T09:00:00+13:00"),
+    task(5, UNKNOWN, None, f"[{slot('2024-03-10T23:30:00Z', '2024-03-11T00:30:00Z')}, {slot('now', '2024-03-11T00:30:00Z')}]"),
+    task(6, OTHER, None, f"[{slot('2024-06-01T09:00:00+12:00', '2024-06-01T10:00:00+12:00')}]"),
+    # Havana falls from 01:00 to 00:00 on 2023-11-05 and springs from 00:00 to 01:00 on 2024-03-10.
+    task(7, USER, WORK, f"[{slot('2024-03-09T22:00:00-05:00', '2024-03-10T03:00:00-04:00')}]"),
+    "insert into scheduling.user_calendar_days (calendar_day_id, user_id, date, focus_slots) values"
+    f" ('00000000-0000-4000-8000-000000000401', '{USER}', '1999-09-09', '[{slot('2024-03-01T23:30:00-05:00', '2024-03-02T00:45:00-05:00')}]')",
+    "insert into workflows.workflows (workflow_id, name, status, conversion_window_seconds) values"
+    f" ('{FLOW}', 'with a goal', 'active', 86400), ('{BARE}', 'without', 'active', null)",
+    "insert into workflows.workflow_steps (step_id, workflow_id, position, name, step_type) values"
+    f" ('{STEPS[0]}', '{FLOW}', 1, 'start', 'trigger'), ('{STEPS[1]}', '{FLOW}', 2, 'goal', 'goal'), ('{STEPS[2]}', '{BARE}', 1, 'start', 'trigger')",
+    execution(0, FLOW, "completed", "2024-03-01T10:00:00Z", "2024-03-03T10:00:00Z", "2024-03-02T10:00:00Z"),
+    execution(1, FLOW, "completed", "2024-03-01T11:00:00Z", "2024-03-03T12:00:00Z", "2024-03-02T11:00:01Z"),
+    execution(2, FLOW, "active", "2024-03-02T11:00:00Z"),
+    execution(3, BARE, "completed", "2024-03-04T11:00:00Z", "2024-03-04T12:00:00Z"),
+    execution(4, BARE, "failed", "2024-03-04T11:00:00Z", "2024-03-04T10:00:00Z"),
+    execution(5, BARE, "active", "2024-04-12T11:00:00Z"),
+    metric("projects", "0.1", "2024-03-01T00:00:00Z"),
+    metric("projects", "0.2", "2024-03-01T23:59:59.999999Z"),
+    metric("projects", "NaN", "2024-03-01T12:00:00Z"),
+    metric("projects", "-0", "2024-03-02T00:00:00Z", None, ""),
+    metric("projects", "3", "2024-04-11T12:00:00.000001Z"),
+    metric("projects", "1e20", "2024-03-03T12:00:00Z"),
+)  # fmt: skip
+
+DAILY = "analytics_daily_metrics"
+CATEGORY = "category_daily_metrics"
+
+
+def dated(partitions: dict[str, set[str | None]]) -> dict[str, set[str | None]]:
+    return {name: days for name, days in partitions.items() if days != {None}}
+
+
+def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> None:
+    lab.write(*BEGINNING)
+    first = lab.run(AS_OF)
+    assert {name: outcome.status for name, outcome in first.outcomes.items()} == dict.fromkeys(first.outcomes, "published")
+    assert_published(lab, AS_OF)
+
+    nothing = lab.run(AS_OF)
+    assert lab.published_since(nothing) == {}
+    assert {outcome.status for outcome in nothing.outcomes.values()} == {"nothing_to_do"}
+
+    # A task moves to another day: the day where it was and the day where it is. An update without effect: none.
+    lab.write(
+        f"update scheduling.tasks set scheduled_slots = '[{slot('2024-03-20T09:00:00-04:00', '2024-03-20T10:30:00-04:00')}]'"
+        f" where task_id = '{TASKS[2]}'",
+        f"update scheduling.tasks set title = 'another' where task_id = '{TASKS[0]}'",
+    )
+    moved = lab.run(AS_OF)
+    assert lab.published_since(moved) == {name: {"2024-03-04", "2024-03-20"} for name in (DAILY, CATEGORY)}
+    assert_published(lab, AS_OF)
+
+    # Deleted softly, and hard; a row that comes in late.
+    lab.write(
+        f"update scheduling.tasks set deleted_at = now() where task_id = '{TASKS[1]}'",
+        f"delete from scheduling.tasks where task_id = '{TASKS[5]}'",
+        metric("projects", "5", "2024-03-15T12:00:00Z"),
+        task(8, USER, PLAY, f"[{slot('2024-02-10T10:00:00-05:00', '2024-02-10T11:00:00-05:00')}]"),
+    )
+    late = lab.run(AS_OF)
+    published = lab.published_since(late)
+    days = {"2024-03-01", "2024-03-02", "2024-03-10", "2024-03-11"}
+    # The late task is on a day before the first one so far: the days in between exist now, too.
+    between = {str(dt.date(2024, 2, 10) + dt.timedelta(days=n)) for n in range(20)}
+    assert published[DAILY] == days | between
+    assert published["kpi_daily"] == {"2024-03-15"}
+    assert_published(lab, AS_OF)
+
+    # Undeleted.
+    lab.write(f"update scheduling.tasks set deleted_at = null where task_id = '{TASKS[1]}'")
+    undeleted = lab.run(AS_OF)
+    assert dated(lab.published_since(undeleted)) == {name: {"2024-03-01", "2024-03-02"} for name in (DAILY, CATEGORY)}
+    assert_published(lab, AS_OF)
+
+    # A user moves to another zone: days where their minutes were and where they are.
+    lab.write(f"update scheduling.users set timezone = 'Asia/Kathmandu' where user_id = '{USER}'")
+    zone = lab.run(AS_OF)
+    assert "2024-03-09" in lab.published_since(zone)[DAILY]
+    assert "2024-03-07" not in lab.published_since(zone)[DAILY]
+    assert lab.published_since(zone)["dim_user"] == {None}
+    assert_published(lab, AS_OF)
+
+    # A category's name shows in one mart only; deleted, it keeps its tasks and its name.
+    lab.write(f"update scheduling.categories set name = 'Deep work' where category_id = '{WORK}'")
+    renamed = lab.run(AS_OF)
+    assert set(lab.published_since(renamed)) == {CATEGORY, "dim_category"}
+    lab.write(f"update scheduling.categories set deleted_at = now() where category_id = '{PLAY}'")
+    lab.run(AS_OF)
+    assert_published(lab, AS_OF)
+
+    # An execution that turns out to have ended three days ago changes exactly the last days.
+    lab.write(
+        f"update workflows.workflow_executions set status = 'exited', ended_at = '2024-04-08T12:00:00Z' where execution_id = '{RUNS[2]}'"
+    )
+    ended = lab.run(AS_OF)
+    assert lab.published_since(ended) == {
+        "workflow_analytics": {"2024-04-08", "2024-04-09", "2024-04-10", "2024-04-11"},
+        "workflow_executions": {"2024-03-02"},
+    }
+    assert_published(lab, AS_OF)
+
+    # A goal step goes, so other executions convert; a window changes.
+    lab.write(f"update workflows.workflow_steps set deleted_at = now() where step_id = '{STEPS[1]}'")
+    lab.run(AS_OF)
+    assert_published(lab, AS_OF)
+    lab.write(f"update workflows.workflows set conversion_window_seconds = 9000000000000000000 where workflow_id = '{FLOW}'")
+    lab.run(AS_OF)
+    assert_published(lab, AS_OF)
+
+    # Time passes: what was in the future is released, new days are built, nothing else is rewritten.
+    later = dt.datetime(2024, 4, 12, 12, tzinfo=dt.UTC)
+    passed = lab.run(later)
+    assert lab.published_since(passed)["kpi_daily"] == {"2024-04-11", "2024-04-12", "2024-04-13"}
+    assert lab.published_since(passed)[DAILY] == {"2024-04-12", "2024-04-13"}
+    assert_published(lab, later)
+
+    # A user is deleted, with all that is theirs by cascade; a workflow too.
+    lab.write(f"delete from scheduling.users where user_id = '{OTHER}'", f"update workflows.workflows set deleted_at = now() where workflow_id = '{BARE}'")
+    lab.run(later)
+    assert_published(lab, later)
+
+    # Windows move back only when asked to.
+    lab.run(AS_OF, rewind=True)
+    assert_published(lab, AS_OF)
+    lab.run(later)
+    assert_published(lab, later)
+
+    incremental = lab.dump()
+    lab.start_over()
+    lab.run(later)
+    assert lab.dump() == incremental

@@ -1,0 +1,215 @@
+"""A laboratory for tests: a source and a warehouse on the shared server, and what they should contain.
+
+Belongs here: changing sources, running the pipeline without Dagster, reading marts, asking the reference.
+Does not belong here: expectations; tests state their own.
+"""
+
+import datetime as dt
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import psycopg
+from psycopg.rows import dict_row
+
+from tests import reference
+from warehouse import gate, schema
+from warehouse.catalog import APPLICATIONS, CALENDAR, MARTS, SOURCE_TABLES, mart
+from warehouse.database import connect
+from warehouse.errors import BlockedError
+from warehouse.plan import Parameters
+from warehouse.refresh import Places, Refresh, new_run_id
+from warehouse.server import EmbeddedServer
+
+EARLIEST = dt.date(2000, 1, 1)
+
+
+class Lab:
+    """One source and one warehouse, both empty at first.
+
+    The databases are always called ``source`` and ``warehouse``: a database's name is part of what dbt
+    parses, and parsing costs seconds.
+    """
+
+    def __init__(self, server: EmbeddedServer, home: Path) -> None:
+        self.server = server
+        self.home = home
+        self.source = psycopg.connect(server.url("source"), autocommit=True)
+        self.warehouse = connect(server.url("warehouse"), name="test")
+
+    @property
+    def places(self) -> Places:
+        return Places(
+            self.home, self.server.url("warehouse"), {name: self.server.url("source") for name in APPLICATIONS}
+        )
+
+    def close(self) -> None:
+        self.source.close()
+        self.warehouse.close()
+
+    def write(self, *statements: str) -> None:
+        """Change the source, in one transaction."""
+        with self.source.transaction():
+            for statement in statements:
+                self.source.execute(statement)
+
+    def run(
+        self, as_of: str | dt.datetime, *, gate_open: bool = False, earliest_date: dt.date = EARLIEST, **options: Any
+    ) -> Refresh:
+        """Run the pipeline as the command line does, without Dagster.
+
+        ``gate_open`` leaves out the checks of Great Expectations and dbt, which random histories need not
+        repeat a thousand times; reconciliation always runs. Blocked applications do not raise.
+        """
+        instant = dt.datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
+        applications = options.pop("applications", APPLICATIONS)
+        parameters = Parameters(new_run_id(), instant, earliest_date, **options)
+        with gate_left_open() if gate_open else mock.MagicMock(), Refresh(self.places, parameters, applications) as refresh:
+            for application in applications:
+                refresh.extract(application)
+            for application in applications:
+                refresh.refresh_facts(application)
+            for application in (*applications, CALENDAR):
+                try:
+                    refresh.build(application)
+                except BlockedError:
+                    continue
+        return refresh
+
+    def published_since(self, refresh: Refresh) -> dict[str, set[str | None]]:
+        """Partitions that a run published, per mart; undated marts have the partition None."""
+        partitions: dict[str, set[str | None]] = {}
+        for name, day in self.warehouse.execute(
+            "select mart, partition_start::text from control.publications where run_id = %s", (refresh.parameters.run_id,)
+        ):
+            partitions.setdefault(str(name), set()).add(None if day is None else str(day))
+        return partitions
+
+    def rows(self, name: str) -> list[dict[str, Any]]:
+        """Rows of a mart as the reference writes them, without volatile columns, sorted by key."""
+        with self.warehouse.cursor(row_factory=dict_row) as cursor:
+            cursor.execute(f"select * from marts.{name}")
+            rows = [
+                {column: _plain(value) for column, value in row.items() if column not in mart(name).volatile}
+                for row in cursor
+            ]
+        return sorted(rows, key=lambda row: [str(row[column]) for column in mart(name).key])
+
+    def dump(self) -> dict[str, list[str]]:
+        """Every mart as text, byte for byte, without volatile columns."""
+        dump = {}
+        for item in MARTS:
+            columns = [
+                name
+                for (name,) in self.warehouse.execute(
+                    "select column_name from information_schema.columns"
+                    " where table_schema = 'marts' and table_name = %s and column_name <> all (%s) order by 1",
+                    (item.name, list(item.volatile)),
+                )
+            ]
+            listed = ", ".join(f'"{name}"::text' for name in columns)
+            dump[item.name] = sorted(
+                "\t".join("\\N" if value is None else str(value) for value in row)
+                for row in self.warehouse.execute(f"select {listed} from marts.{item.name}")
+            )
+        return dump
+
+    def source_tables(self) -> reference.Tables:
+        """The source as it stands, in the reference's form."""
+        with tempfile.TemporaryDirectory() as folder:
+            for table in SOURCE_TABLES:
+                with (
+                    (Path(folder) / f"{table.qualified}.csv").open("wb") as file,
+                    self.source.cursor() as cursor,
+                    cursor.copy(f"copy {table.qualified} to stdout (format csv, header)") as copy,
+                ):
+                    for block in copy:
+                        file.write(block)
+            return reference.read_folder(folder)
+
+    def start_over(self) -> None:
+        """Drop the warehouse and make an empty one; the source stays."""
+        self.warehouse.close()
+        make_database(self.server, "warehouse", "template_warehouse")
+        self.warehouse = connect(self.server.url("warehouse"), name="test")
+
+
+@contextmanager
+def gate_left_open() -> Iterator[None]:
+    with mock.patch.object(gate, "expectations", return_value=[]), mock.patch.object(gate, "dbt_tests", return_value=[]):
+        yield
+
+
+def make_database(server: EmbeddedServer, name: str, template: str) -> None:
+    """Make a database anew from a template."""
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"drop database if exists {name} with (force)")
+        connection.execute(f"create database {name} template {template}")
+
+
+def expected(tables: reference.Tables, as_of: dt.datetime, earliest: dt.date = EARLIEST) -> dict[str, list[dict[str, Any]]]:
+    """What the reference says of the marts that exist, but for those that it gives in another form."""
+    scheduling = reference.Scheduling(tables, as_of, earliest)
+    workflows = reference.Workflows(tables, as_of, earliest)
+    services = reference.Services(tables, as_of, earliest)
+    return {
+        "analytics_daily_metrics": scheduling.analytics_daily_metrics(),
+        "category_daily_metrics": scheduling.category_daily_metrics(),
+        "workflow_executions": workflows.workflow_executions(),
+        "workflow_analytics": workflows.workflow_analytics(),
+        "kpi_daily": services.kpi_daily(),
+        **reference.dimensions(tables),
+    }
+
+
+def assert_published(lab: Lab, as_of: dt.datetime, earliest: dt.date = EARLIEST) -> None:
+    """Every mart and the quarantine are what the reference says, and dim_local_day serves every fact."""
+    tables = lab.source_tables()
+    for name, rows in expected(tables, as_of, earliest).items():
+        published = lab.rows(name)
+        columns = set(rows[0]) if rows else set()
+        assert only(published, columns) == rows if rows else published == [], name
+    scheduling = reference.Scheduling(tables, as_of, earliest)
+    wanted = {(row["timezone"], row["date"]): row for row in scheduling.dim_local_day()}
+    found = {(row["timezone"], row["date"]): row for row in lab.rows("dim_local_day")}
+    assert {key: found.get(key) for key in wanted} == wanted
+    assert {zone for zone, _ in found} == {zone for zone, _ in wanted}
+    entries = [
+        tuple(row)
+        for row in lab.warehouse.execute(
+            "select source_table, row_key, position, reason from quality.quarantine where released_at is null"
+        )
+    ]
+    known = [e for e in reference.quarantine(tables, as_of, earliest) if e[0] != "workflows.workflow_events"]
+    assert sorted(entries, key=str) == sorted(map(tuple, known), key=str)
+
+
+def only(rows: Iterable[dict[str, Any]], columns: set[str]) -> list[dict[str, Any]]:
+    return [{column: value for column, value in row.items() if column in columns} for row in rows]
+
+
+def _plain(value: Any) -> Any:
+    import uuid
+
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.UTC)
+    return value
+
+
+def make_templates(server: EmbeddedServer) -> None:
+    """Databases that every test's own are copied from."""
+    from warehouse import loading
+
+    for name in ("template_source", "template_warehouse"):
+        server.ensure_database(name)
+    source = connect(server.url("template_source"), name="test")
+    loading.create(source)
+    source.close()
+    warehouse = connect(server.url("template_warehouse"), name="test")
+    schema.migrate(warehouse, server.url("template_warehouse"))
+    warehouse.close()
