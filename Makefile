@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help demo test install lint type bench up down clean
+.PHONY: help demo test install lock lint lint-python lint-sql type bench up down clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -30,11 +30,15 @@ lock:  ## resolve the ranges of pyproject.toml anew
 	$(BIN)/uv pip compile --quiet --upgrade --all-extras --generate-hashes --no-emit-index-url --no-header \
 	  --python-version 3.11 --universal pyproject.toml -o requirements.lock
 
-lint: install  ## ruff, import direction, SQL style
+lint: lint-python lint-sql  ## ruff, import direction, SQL style
+
+lint-python: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --config pyproject.toml
-	$(BIN)/sqlfluff lint --processes 2 dbt_project/models dbt_project/tests
+
+lint-sql: install
+	$(BIN)/sqlfluff lint dbt_project
 
 type: install  ## mypy, strict
 	$(BIN)/mypy

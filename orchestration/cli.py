@@ -239,7 +239,7 @@ def _run(
         refresh = Refresh(places, parameters, applications, chosen.max_quarantine_share, wait=wait, say=say)
         refresh.seconds["start"] = time.perf_counter() - STARTED
         with refresh:
-            run_in_process(refresh)
+            run_in_process(refresh, chosen.server if chosen.needs_server else None)
     total = time.perf_counter() - STARTED
     seconds = {name: round(value, 2) for name, value in refresh.seconds.items()}
     seconds["dagster"] = round(total - sum(refresh.seconds.values()), 2)

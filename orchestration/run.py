@@ -8,9 +8,10 @@ import warnings
 from warehouse.catalog import CALENDAR
 from warehouse.errors import WeirError
 from warehouse.refresh import Refresh
+from warehouse.server import EmbeddedServer
 
 
-def run_in_process(refresh: Refresh) -> bool:
+def run_in_process(refresh: Refresh, server: EmbeddedServer | None) -> bool:
     """Execute the refresh job on the calling process; what it did is in ``refresh.outcomes``.
 
     Returns:
@@ -30,7 +31,7 @@ def run_in_process(refresh: Refresh) -> bool:
         job = definitions.resolve_job_def(REFRESH)
     areas = {*refresh.applications, CALENDAR}
     keys = [key for key in job.asset_layer.executable_asset_keys if key.path[1] in areas]
-    with open_instance(refresh.places.home) as instance:
+    with open_instance(refresh.places.home, server) as instance:
         result = job.execute_in_process(
             instance=instance,
             run_id=refresh.parameters.run_id,

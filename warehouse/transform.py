@@ -127,6 +127,7 @@ class Transformer:
             "--no-version-check",
             "--no-use-colors",
             "--no-print",
+            "--no-write-json",  # half a second per call, and nobody reads the files
         ]  # fmt: skip
 
     @contextmanager

@@ -22,8 +22,17 @@ described as (
         date_trunc('month', date)::date as month,
         date_trunc('week', date)::date as week,
         extract(isodow from date)::integer as day_of_week,
-        {{ name_of('extract(isodow from date)::integer', ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday']) }} as day_name,
-        {{ name_of('extract(month from date)::integer', ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December']) }} as month_name,
+        {{ name_of(
+            'extract(isodow from date)::integer',
+            ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday']
+        ) }} as day_name,
+        {{ name_of(
+            'extract(month from date)::integer',
+            [
+                'January', 'February', 'March', 'April', 'May', 'June',
+                'July', 'August', 'September', 'October', 'November', 'December',
+            ]
+        ) }} as month_name,
         extract(isodow from date) >= 6 as is_weekend,
         1::bigint as _source_row_count
     from dates

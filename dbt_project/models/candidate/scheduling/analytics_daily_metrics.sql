@@ -110,7 +110,9 @@ measures as (
         coalesce(focus_minutes.focus_capacity_minutes, 0)::integer as focus_capacity_minutes,
         coalesce(scheduled.category_minutes, {{ empty_json_object() }}) as category_minutes,
         (
-            coalesce(scheduled.source_rows, 0) + coalesce(completed.completed, 0) + coalesce(focus_source.source_rows, 0)
+            coalesce(scheduled.source_rows, 0)
+            + coalesce(completed.completed, 0)
+            + coalesce(focus_source.source_rows, 0)
         )::bigint as _source_row_count
     from user_days
     inner join run_days

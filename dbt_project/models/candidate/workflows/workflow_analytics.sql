@@ -37,10 +37,14 @@ ended as (
             "sum(case when executions.status = 'completed' then executions.duration_microseconds end)",
             "count(case when executions.status = 'completed' then 1 end)"
         ) }} as avg_duration_seconds,
-        {{ percentile_cont(0.5, "case when executions.status = 'completed' then " ~ seconds('executions.duration_microseconds') ~ " end") }}
-            as p50_duration_seconds,
-        {{ percentile_cont(0.95, "case when executions.status = 'completed' then " ~ seconds('executions.duration_microseconds') ~ " end") }}
-            as p95_duration_seconds
+        {{ percentile_cont(
+            0.5,
+            "case when executions.status = 'completed' then " ~ seconds('executions.duration_microseconds') ~ " end"
+        ) }} as p50_duration_seconds,
+        {{ percentile_cont(
+            0.95,
+            "case when executions.status = 'completed' then " ~ seconds('executions.duration_microseconds') ~ " end"
+        ) }} as p95_duration_seconds
     from executions
     inner join run_days
         on executions.ended_date = run_days.date
@@ -125,7 +129,9 @@ measures as (
         coalesce(reached_goal.goal_count, 0)::bigint as goal_count,
         active.active_count::bigint as active_count,
         coalesce(enrolled.cohort_converted_count, 0)::bigint as cohort_converted_count,
-        {{ ratio('coalesce(enrolled.cohort_converted_count, 0)', 'coalesce(enrolled.enrolled_count, 0)') }} as conversion_rate,
+        {{ ratio(
+            'coalesce(enrolled.cohort_converted_count, 0)', 'coalesce(enrolled.enrolled_count, 0)'
+        ) }} as conversion_rate,
         ended.avg_duration_seconds,
         ended.p50_duration_seconds,
         ended.p95_duration_seconds

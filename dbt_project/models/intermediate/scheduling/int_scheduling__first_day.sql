@@ -1,19 +1,22 @@
 -- One row: the first date that any fact can fall on in any zone (null without facts).
 with task_slots as (
 
-    select min(starts_at) as first_at from {{ ref('int_scheduling__task_slots') }} where reason is null
+    select min(starts_at) as first_at from {{ ref('int_scheduling__task_slots') }}
+    where reason is null
 
 ),
 
 focus_slots as (
 
-    select min(starts_at) as first_at from {{ ref('int_scheduling__focus_slots') }} where reason is null
+    select min(starts_at) as first_at from {{ ref('int_scheduling__focus_slots') }}
+    where reason is null
 
 ),
 
 completions as (
 
-    select min(completed_at) as first_at from {{ ref('int_scheduling__completions') }} where reason is null
+    select min(completed_at) as first_at from {{ ref('int_scheduling__completions') }}
+    where reason is null
 
 ),
 

@@ -38,7 +38,8 @@ tasks_that_count as (
         users.timezone,
         coalesce(tasks.category_id, {{ nil_uuid() }}) as category_id,
         coalesce(
-            {{ is_finite('tasks.completed_at') }} and tasks.completed_at >= {{ utc_midnight('parameters.earliest_date') }},
+            {{ is_finite('tasks.completed_at') }}
+            and tasks.completed_at >= {{ utc_midnight('parameters.earliest_date') }},
             false
         ) as is_completed,
         tasks.scheduled_slots,

@@ -179,7 +179,7 @@ active_days as (
     inner join days
         on
             active_runs.date <= days.date
-            and (active_runs.next_date is null or days.date < active_runs.next_date)
+            and (active_runs.next_date is null or active_runs.next_date > days.date)
     where active_runs.difference <> 0
     group by days.date, active_runs.source_table
 

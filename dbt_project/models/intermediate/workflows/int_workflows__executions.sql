@@ -98,7 +98,8 @@ executions_resolved as (
                 when reason is not null or not {{ is_finite('enrolled_at') }} then false
                 when not has_goal_step and conversion_window_seconds is null then status = 'completed'
                 when conversion_window_seconds is null then converted_at is not null
-                else {{ microseconds_between('enrolled_at', 'converted_at') }}
+                else
+                    {{ microseconds_between('enrolled_at', 'converted_at') }}
                     <= conversion_window_seconds::numeric * 1000000
             end,
             false
@@ -110,7 +111,8 @@ executions_resolved as (
         reason,
         case
             when reason is not null
-                then enrolled_at::text || ' / ' || coalesce(ended_at::text, '') || ' / '
+                then
+                    enrolled_at::text || ' / ' || coalesce(ended_at::text, '') || ' / '
                     || coalesce(goal_reached_at::text, '')
         end as value
     from executions_judged
