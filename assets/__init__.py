@@ -1,1 +1,6 @@
-"""Dagster assets and checks: a few lines around ``warehouse``, and nothing a mart's meaning depends on."""
+"""Dagster assets and checks.
+
+Belongs here: what assets are called, grouped and described, and a few lines each around ``warehouse``. Does
+not belong here: anything that a mart's meaning depends on, I/O at import, jobs and schedules
+(``orchestration``).
+"""

@@ -6,107 +6,170 @@ Heavy libraries are imported by the commands that need them, so that ``weir url`
 
 import datetime as dt
 import json
-import secrets
+import logging
+import os
 import signal
+import socket
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import psycopg
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from orchestration import settings as settings_module
 from orchestration.settings import Settings
-from warehouse import loading, schema
-from warehouse.catalog import APPLICATIONS
-from warehouse.database import connect, session
+from warehouse.database import Connection, connect, session
 from warehouse.errors import ConfigurationError, WeirError
-from warehouse.plan import Parameters
-from warehouse.refresh import Outcome, Places, Refresh, new_run_id, partitions_of
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from warehouse.plan import Parameters
+    from warehouse.refresh import Outcome, Places, Refresh
 
 STARTED = time.perf_counter()
+APPLICATIONS = Settings.APPLICATIONS
+LAST_YEAR = 2200  # of an as-of instant: a run makes a partition for every day until then
 
 app = typer.Typer(
     help="A warehouse that turns an application's own tables into numbers that people can trust.",
+    epilog="Settings are environment variables (WEIR_HOME, WEIR_SOURCE_URL, WEIR_WAREHOUSE_URL, ...) or stand in "
+    "weir.toml; all have defaults. Exit codes: 0 done, 2 usage or configuration, 3 blocked by a check, 1 other.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 source_app = typer.Typer(help="Make and fill source tables, for demos and tests.", no_args_is_help=True)
 app.add_typer(source_app, name="source")
 
-WIDE = 200  # columns, where nobody's terminal says how many there are
-out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
-err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else WIDE)
+
+def _console(*, stderr: bool) -> Console:
+    """Prints text as it is; where nobody's terminal says how wide it is, no line is cut."""
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=None if terminal else 1000)
+
+
+out, err = _console(stderr=False), _console(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"weir {version('weir')}")
+        raise typer.Exit
+
+
+@app.callback()
+def weir(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Stands for ``weir`` without a command."""
+
+
 @app.command()
 def init() -> None:
-    """Start the embedded server where no URL is set; create or migrate schemas and roles. Idempotent."""
-    places = _prepare(settings_module.load(), always=True)
-    err.print(f"warehouse ready; state is in {places.home}")
+    """Set up the warehouse: server, schemas, roles.
+
+    Starts the embedded server where no URL is set, and creates or migrates schemas and roles. Run it as often
+    as you like.
+    """
+    chosen = settings_module.load()
+    places = chosen.start()
+    with _warehouse(places, "weir init") as warehouse:
+        _set_up(chosen, places, warehouse)
+    err.print(f"warehouse ready; state is in {places.home}", soft_wrap=True)
 
 
 @source_app.command("create")
 def source_create() -> None:
     """Create the source tables in an empty source."""
+    from warehouse import loading
+
     chosen = settings_module.load()
     places = chosen.start()
     made: list[str] = []
     for url, applications in _by_url(places).items():
-        with session(url, name="weir source create", setting="WEIR_SOURCE_URL") as connection:
+        setting = chosen.source_setting(applications[0])
+        with session(url, name="weir source create", setting=setting) as connection:
             made += loading.create(connection, applications)
     err.print(f"created {len(made)} tables" if made else "the source tables are there already")
 
 
 @source_app.command("load")
 def source_load(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of CSV files.")]) -> None:
-    """Fill the source tables from DIR/<schema>.<table>.csv[.gz]."""
-    places = settings_module.load().start()
+    """Fill the source tables from DIR/<schema>.<table>.csv[.gz].
+
+    Each file has a header row; an empty field is null. All is loaded, or nothing.
+    """
+    from warehouse import loading
+
+    chosen = settings_module.load()
+    started: list[Places] = []
+
+    def connect_to(application: str) -> Connection:
+        if not started:  # once the files have been looked at, and not before
+            started.append(chosen.start())
+        url = started[0].source_urls[application]
+        return connect(url, name="weir source load", setting=chosen.source_setting(application))
+
     with _progress() as say:
-        rows = loading.load(
-            lambda application: connect(
-                places.source_urls[application],
-                name="weir source load",
-                setting=f"WEIR_SOURCE_URL_{application.upper()}",
-            ),
-            folder,
-            lambda table, count: say(f"{table}: {count:,} rows"),
-        )
+        rows = loading.load(connect_to, folder, lambda table, count: say(f"{table}: {count:,} rows"))
     err.print(f"loaded {sum(rows.values()):,} rows into {len(rows)} tables")
 
 
 @app.command()
 def demo(
-    scale: Annotated[float, typer.Option(min=0.05, max=1000, help="1: 200 users, 50,000 events.")] = 1.0,
+    scale: Annotated[
+        float, typer.Option(metavar="S", min=0.05, max=1000, help="1 is 200 users and 50,000 events.")
+    ] = 1.0,
     as_json: AsJson = False,
 ) -> None:
-    """Create and fill the source tables with generated data, and run the whole pipeline."""
-    from warehouse import demo as generator
+    """Generate source data and run the whole pipeline on them.
 
-    places = _prepare(settings_module.load())
+    Makes the source tables, fills them with generated data unless they have rows, extracts, builds, checks and
+    publishes.
+    """
+    from warehouse import demo as generator
+    from warehouse import loading, status
+    from warehouse.plan import Parameters
+    from warehouse.refresh import new_run_id
+
+    chosen = settings_module.load()
+    places = chosen.start()
     urls = _by_url(places)
     if len(urls) > 1:
         raise ConfigurationError("the demo fills one source; unset WEIR_SOURCE_URL_<APPLICATION>")
     (url,) = urls
-    with session(url, name="weir demo", setting="WEIR_SOURCE_URL") as connection, _progress() as say:
+    with (
+        session(url, name="weir demo", setting=chosen.source_setting(APPLICATIONS[0])) as connection,
+        _progress() as say,
+    ):
         loading.create(connection)
-        filled = connection.execute("select exists (select from scheduling.users)").fetchone()
-        if filled and filled[0]:
-            say("the source has data already; leaving it as it is")
+        if filled := loading.filled(connection):
+            say(f"the source has data already ({', '.join(filled[:2])}, ...); leaving it as it is")
         else:
             rows = generator.fill(connection, scale)
             say(f"generated {sum(rows.values()):,} rows in {len(rows)} tables")
-    _run(Parameters(new_run_id(), generator.AS_OF, settings_module.load().earliest_date), as_json=as_json)
+    _prepare(chosen, places)
+    with _warehouse(places, "weir demo") as warehouse:
+        # Later runs moved on from the demo's instant: then there is nothing that it could add.
+        as_of = max([generator.AS_OF, *(mart.as_of for mart in status.marts(warehouse) if mart.as_of)])
+    _run(Parameters(new_run_id(), as_of, chosen.earliest_date), as_json=as_json)
     if not as_json:
         out.print(
             "\nWhere to look next:\n"
@@ -119,36 +182,64 @@ def demo(
 
 @app.command()
 def run(
-    from_date: Annotated[str | None, typer.Option("--from", metavar="D", help="Rebuild from this day.")] = None,
-    to_date: Annotated[str | None, typer.Option("--to", metavar="D", help="Rebuild through this day.")] = None,
-    as_of: Annotated[str | None, typer.Option(metavar="T", help="ISO 8601 instant; default: now.")] = None,
-    rewind: Annotated[bool, typer.Option(help="Allow an as-of before the last publication.")] = False,
-    only: Annotated[str | None, typer.Option(metavar="A,B", help="Only these applications.")] = None,
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Do not wait for another run.")] = False,
+    from_date: Annotated[
+        str | None, typer.Option("--from", metavar="D", help="Rebuild from this day, e.g. 2018-01-31.")
+    ] = None,
+    to_date: Annotated[
+        str | None, typer.Option("--to", metavar="D", help="Rebuild through this day, inclusive.")
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option(metavar="T", help="As of this instant, e.g. 2018-01-31T00:00:00Z; default: now.")
+    ] = None,
+    rewind: Annotated[bool, typer.Option("--rewind", help="Allow an as-of before the last publication.")] = False,
+    only: Annotated[str | None, typer.Option(metavar="A,B", help=f"Only these of {', '.join(APPLICATIONS)}.")] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Give up at once while another run is going on.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Extract, build, check and publish what is dirty or not built yet; or rebuild given days."""
+    """Extract, build, check and publish what is new or changed.
+
+    Without dates: every partition that new, changed, deleted or late data dirtied, and those not built yet. With
+    dates: rebuild those days. An application that fails keeps what it has published; the others go on.
+    """
+    from warehouse.plan import Parameters
+    from warehouse.refresh import new_run_id
+
+    applications = _applications(only)
     first, last = _date("--from", from_date), _date("--to", to_date)
-    if first and last and last < first:
-        raise ConfigurationError(f"--to {last} is before --from {first}; swap them")
     parameters = Parameters(
         run_id=new_run_id(),
-        as_of=_instant(as_of) if as_of else dt.datetime.now(dt.UTC),
+        as_of=_instant(as_of) if as_of is not None else dt.datetime.now(dt.UTC),
         earliest_date=settings_module.load().earliest_date,
         from_date=first,
         to_date=last,
         rewind=rewind,
     )
-    _run(parameters, _applications(only), wait=not no_wait, as_json=as_json)
+    if first and last and last < first:
+        raise ConfigurationError(f"--to {last} is before --from {first}; swap them")
+    if parameters.last_date <= parameters.earliest_date:
+        raise ConfigurationError(f"--as-of {as_of} is before WEIR_EARLIEST_DATE {parameters.earliest_date}; mend one")
+    if first and first > parameters.last_date:
+        raise ConfigurationError(
+            f"--from {first} is after the run's last day {parameters.last_date}; give an earlier day or a later --as-of"
+        )
+    if last and last < parameters.first_possible_date:
+        raise ConfigurationError(
+            f"--to {last} is before WEIR_EARLIEST_DATE {parameters.earliest_date}; give a later day"
+        )
+    _run(parameters, applications, wait=not no_wait, as_json=as_json)
 
 
 @app.command()
 def status(as_json: AsJson = False) -> None:
-    """Per mart: partitions, last publication, freshness, quarantine, late data, failed checks."""
+    """Show what stands in the marts, how fresh, and what is wrong.
+
+    Per mart: partitions, rows, as-of instant, last publication, dirty and late partitions, failed checks. Then
+    open quarantine and failed checks.
+    """
     from warehouse import status as report
 
-    places = _prepare(settings_module.load())
-    with session(places.warehouse_url, name="weir status", setting="WEIR_WAREHOUSE_URL") as warehouse:
+    chosen = settings_module.load()
+    with _warehouse_to_read(chosen, "weir status") as (_, warehouse):
         marts, quarantine, failures = report.marts(warehouse), report.quarantine(warehouse), report.failures(warehouse)
     if as_json:
         _print_json({"marts": marts, "quarantine": quarantine, "failed_checks": failures})
@@ -179,67 +270,109 @@ def status(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def url(which: Annotated[str, typer.Argument(metavar="source|warehouse|bi", help="Whose URL.")]) -> None:
-    """Print a libpq URL; bi is the read-only role that sees schema marts only."""
+def url(
+    which: Annotated[str, typer.Argument(metavar="source|warehouse|bi", help="Whose URL.", show_default=False)],
+) -> None:
+    """Print a libpq URL of the source, the warehouse or its marts.
+
+    bi is the role for BI tools: it can read schema marts and nothing else.
+    """
     if which not in {"source", "warehouse", "bi"}:
         raise ConfigurationError(f"there is no URL of {which!r}; ask for source, warehouse or bi")
     chosen = settings_module.load()
-    places = _prepare(chosen) if which == "bi" else chosen.start()
-    if which == "source":
-        urls = _by_url(places)
-        if len(urls) > 1:
-            raise ConfigurationError("the applications have sources of their own: see WEIR_SOURCE_URL_<APPLICATION>")
-        print(next(iter(urls)))
-    elif which == "warehouse":
-        print(places.warehouse_url)
-    else:
-        print(schema.reader_url(places.warehouse_url, _reader_password(chosen)))
+    if which == "bi":
+        print(_reader_url(chosen))
+        return
+    server = chosen.start_server()
+    if which == "warehouse":
+        print(chosen.warehouse_of(server))
+        return
+    urls = set(chosen.sources_of(server).values())
+    if len(urls) > 1:
+        raise ConfigurationError("the applications have sources of their own: see WEIR_SOURCE_URL_<APPLICATION>")
+    print(*urls)
 
 
 @app.command()
 def down() -> None:
-    """Stop what runs in the background: the embedded server."""
+    """Stop the embedded server. The next command starts it again."""
     stopped = settings_module.load().server.stop()
     err.print("stopped the embedded server" if stopped else "nothing was running")
 
 
-def _prepare(chosen: Settings, *, always: bool = False) -> Places:
-    """Start the server and bring the warehouse to the current version."""
+def _warehouse(places: "Places", name: str) -> AbstractContextManager[Connection]:
+    return session(places.warehouse_url, name=name, setting="WEIR_WAREHOUSE_URL")
+
+
+def _prepare(chosen: Settings, places: "Places") -> None:
+    """Bring the warehouse to the current version, where it is not."""
+    from warehouse import schema
+
+    with _warehouse(places, "weir init") as warehouse:
+        if not schema.is_current(warehouse):
+            _set_up(chosen, places, warehouse)
+
+
+def _set_up(chosen: Settings, places: "Places", warehouse: Connection) -> None:
+    from warehouse import schema
+
+    schema.migrate(warehouse, places.warehouse_url)
+    schema.grant_readers(warehouse, chosen.reader_password(schema.BI_ROLE))
+
+
+@contextmanager
+def _warehouse_to_read(chosen: Settings, name: str) -> Iterator[tuple["Places", Connection]]:
+    """The warehouse for a report: made where it is our own, left alone where somebody else runs it."""
+    from warehouse import schema
+
     places = chosen.start()
-    with session(places.warehouse_url, name="weir init", setting="WEIR_WAREHOUSE_URL") as warehouse:
-        if always or not schema.is_current(warehouse):
-            schema.migrate(warehouse, places.warehouse_url)
-            schema.grant_readers(warehouse, _reader_password(chosen))
-    return places
+    with _warehouse(places, name) as warehouse:
+        if not schema.is_current(warehouse):
+            if chosen.warehouse_url is not None:
+                raise ConfigurationError(
+                    "the database of WEIR_WAREHOUSE_URL is not set up for this version of weir; run: weir init"
+                )
+            _set_up(chosen, places, warehouse)
+        yield places, warehouse
 
 
-def _reader_password(chosen: Settings) -> str:
-    if chosen.warehouse_url is None:
-        return chosen.server.password(schema.BI_ROLE)
-    settings_module.make_home(chosen.state)
-    path = chosen.state / "weir_bi.password"
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(24), encoding="utf-8")
-    return path.read_text(encoding="utf-8")
+def _reader_url(chosen: Settings) -> str:
+    from warehouse import schema
+
+    with _warehouse_to_read(chosen, "weir url") as (places, _):
+        readers = schema.reader_url(places.warehouse_url, chosen.reader_password(schema.BI_ROLE))
+        try:
+            connect(readers, name="weir url").close()
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f"role {schema.BI_ROLE} cannot log in with the password kept in {places.home}: {error}; "
+                "to give it that password, run: weir init"
+            ) from None
+        return readers
 
 
 def _run(
-    parameters: Parameters,
+    parameters: "Parameters",
     applications: tuple[str, ...] = APPLICATIONS,
     *,
     wait: bool = True,
     as_json: bool = False,
 ) -> None:
     from orchestration.run import run_in_process
+    from warehouse.refresh import Refresh
 
     chosen = settings_module.load()
     with _progress() as say:
-        places = _prepare(chosen)
+        places = chosen.start()
+        _check_sources(chosen, places, applications)
+        _prepare(chosen, places)
         refresh = Refresh(places, parameters, applications, chosen.max_quarantine_share, wait=wait, say=say)
         refresh.seconds["start"] = time.perf_counter() - STARTED
         with refresh:
             run_in_process(refresh, chosen.server if chosen.needs_server else None)
+    errors = [outcome.error for outcome in refresh.outcomes.values() if outcome.error is not None]
+    if not all(isinstance(error, Exception) for error in errors):
+        raise KeyboardInterrupt
     total = time.perf_counter() - STARTED
     seconds = {name: round(value, 2) for name, value in refresh.seconds.items()}
     seconds["dagster"] = round(total - sum(refresh.seconds.values()), 2)
@@ -255,14 +388,40 @@ def _run(
         )
     else:
         _print_run(refresh, seconds, total)
-    errors = [outcome.error for outcome in refresh.outcomes.values() if outcome.error is not None]
     for message in dict.fromkeys(_one_line(error) for error in errors):
-        err.print(f"weir: {message}", style="red", markup=False, soft_wrap=True)
+        _complain(message)
     if errors:
         raise typer.Exit(_exit_code(errors))
 
 
-def _print_run(refresh: Refresh, seconds: dict[str, float], total: float) -> None:
+def _check_sources(chosen: Settings, places: "Places", applications: tuple[str, ...]) -> None:
+    """Refuse to run where no application's source can be read. Where some can, the others fail on their own."""
+    from warehouse.database import without_password
+    from warehouse.extract import missing_tables
+
+    problems = []
+    for url, names in _by_url(places, applications).items():
+        setting = chosen.source_setting(names[0])
+        try:
+            with session(url, name="weir run", read_only=True, setting=setting) as source:
+                missing = [missing_tables(source, name) for name in names]
+        except ConfigurationError as error:
+            problems.append(str(error))
+            continue
+        if not all(missing):
+            return
+        lacking = [name for of_application in missing for name in of_application]
+        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        problems.append(
+            f"the source {without_password(url)} lacks {lacking[0]}{more}; create the tables (weir source create), "
+            f"or point {setting} to the database that has them"
+        )
+    raise ConfigurationError("; ".join(problems))
+
+
+def _print_run(refresh: "Refresh", seconds: dict[str, float], total: float) -> None:
+    from warehouse.refresh import partitions_of
+
     table = _table("application", "mart", ">partitions", ">rows", "result")
     for outcome in refresh.outcomes.values():
         for name, partitions, rows in partitions_of(outcome):
@@ -279,7 +438,9 @@ def _print_run(refresh: Refresh, seconds: dict[str, float], total: float) -> Non
     out.print(f"{total:.1f} s: " + ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()))
 
 
-def _outcome(outcome: Outcome) -> dict[str, Any]:
+def _outcome(outcome: "Outcome") -> dict[str, Any]:
+    from warehouse.refresh import partitions_of
+
     return {
         "status": outcome.status,
         "error": _one_line(outcome.error) if outcome.error else None,
@@ -296,9 +457,9 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _by_url(places: Places) -> dict[str, tuple[str, ...]]:
+def _by_url(places: "Places", applications: tuple[str, ...] = APPLICATIONS) -> dict[str, tuple[str, ...]]:
     urls: dict[str, tuple[str, ...]] = {}
-    for application in APPLICATIONS:
+    for application in applications:
         urls[places.source_urls[application]] = (*urls.get(places.source_urls[application], ()), application)
     return urls
 
@@ -331,13 +492,20 @@ def _instant(text: str) -> dt.datetime:
         raise ConfigurationError(f"--as-of {text!r} is not an instant; give one such as 2018-01-31T00:00:00Z") from None
     if instant.tzinfo is None:
         raise ConfigurationError(f"--as-of {text!r} has no offset from UTC; give one such as 2018-01-31T00:00:00Z")
+    if not settings_module.EARLIEST_DATE.year <= instant.year <= LAST_YEAR:
+        raise ConfigurationError(f"--as-of {text!r} is far from any data; give one such as 2018-01-31T00:00:00Z")
     return instant.astimezone(dt.UTC)
 
 
-def _table(*columns: str) -> Table:
+def _table(*columns: str) -> "Table":
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left", no_wrap=True)
+        number = column.startswith(">")
+        table.add_column(
+            column.removeprefix(">"), justify="right" if number else "left", no_wrap=number, overflow="fold"
+        )
     return table
 
 
@@ -351,14 +519,14 @@ def _age(age: dt.timedelta) -> str:
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
     """A line per message; on a terminal also a spinner that shows the last one."""
-    if not err.is_terminal:
-        yield lambda line: err.print(line, markup=False, soft_wrap=True)
+    if not sys.stderr.isatty():
+        yield lambda line: err.print(line, soft_wrap=True)
         return
-    with err.status("…") as shown:
+    with err.status("") as shown:
 
         def say(line: str) -> None:
-            err.print(f"[dim]{time.perf_counter() - STARTED:6.1f} s[/] {line}")
-            shown.update(line)
+            err.print(Text.assemble((f"{time.perf_counter() - STARTED:6.1f} s ", "dim"), line))
+            shown.update(Text(line))
 
         yield say
 
@@ -375,35 +543,90 @@ def _print_json(report: object) -> None:
 
 
 def _one_line(error: BaseException) -> str:
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return f"{error.diag.message_primary}; grant it to the user of WEIR_SOURCE_URL or WEIR_WAREHOUSE_URL"
     text = " ".join(str(error).split()) or type(error).__name__
     return text if isinstance(error, WeirError) else f"{type(error).__name__}: {text}"
 
 
 def _exit_code(errors: list[BaseException]) -> int:
-    codes = {error.exit_code if isinstance(error, WeirError) else 1 for error in errors}
+    codes = {_code(error) for error in errors}
     return next(code for code in (1, 2, 3, 4) if code in codes)
+
+
+def _code(error: BaseException) -> int:
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return ConfigurationError.exit_code
+    return error.exit_code if isinstance(error, WeirError) else 1
+
+
+def _complain(message: str) -> None:
+    err.print(f"weir: {message}", style="red", soft_wrap=True)
+
+
+class _Signals:
+    """Turns SIGINT and SIGTERM into KeyboardInterrupt and remembers which of them it was.
+
+    Dagster replaces the handlers while it runs, with one that does not tell them apart; Python writes the number
+    to the wake-up descriptor all the same.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: list[int] = []
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, signal.default_int_handler)
+
+    def first(self) -> int | None:
+        """The first signal that came, if one did."""
+        with suppress(BlockingIOError):
+            self._numbers += self._reader.recv(100)
+        return next((number for number in self._numbers if number in (signal.SIGINT, signal.SIGTERM)), None)
+
+
+def _explain(error: BaseException) -> int:
+    """Print what went wrong in one line; returns the exit code."""
+    if isinstance(error, typer.Exit):
+        return error.exit_code
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else 1
+    if isinstance(error, BrokenPipeError):  # of `weir status | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    if isinstance(error, WeirError | psycopg.Error | OSError):
+        _complain(_one_line(error))
+        return _code(error)
+    if hasattr(error, "format_message"):  # click's usage errors, of which typer has a copy of its own
+        if type(error).__name__ == "NoArgsIsHelpError":
+            err.print(error.format_message())
+        else:
+            command = getattr(getattr(error, "ctx", None), "command_path", "weir")
+            _complain(f"{' '.join(error.format_message().split()).rstrip('.?')}; see: {command} --help")
+        return ConfigurationError.exit_code
+    traceback.print_exception(error)
+    _complain(f"{_one_line(error)}; this is a fault of weir, please report it")
+    return 1
 
 
 def main() -> None:
     """Entry point: every failure is one line and an exit code."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    signals = _Signals()
+    # A connection that is closed in the middle of a query is nothing to tell a user.
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)
+    error: BaseException | None = None
     try:
-        code = app(standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
-    except typer.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
-        err.print("weir: interrupted; the marts are as the last publication left them")
-        sys.exit(130)
-    except WeirError as error:
-        err.print(f"weir: {_one_line(error)}", style="red", markup=False, soft_wrap=True)
-        sys.exit(error.exit_code)
-    except psycopg.Error as error:
-        err.print(f"weir: {_one_line(error)}", style="red", markup=False, soft_wrap=True)
-        sys.exit(1)
-    except Exception as error:
-        usage = getattr(error, "exit_code", None)  # click's usage errors
-        if usage is not None and hasattr(error, "format_message"):
-            err.print(f"weir: {error.format_message()}", style="red", markup=False, soft_wrap=True)
-            sys.exit(2)
-        raise
+        command = typer.main.get_command(app)
+        with command.make_context("weir", sys.argv[1:]) as context:
+            command.invoke(context)
+        sys.stdout.flush()
+    except BaseException as raised:
+        error = raised
+    number = signals.first() or (signal.SIGINT if isinstance(error, KeyboardInterrupt) else None)
+    if number is not None:
+        _complain("interrupted; the marts are as the last publication left them, and the next run carries on")
+        sys.exit(128 + number)
+    sys.exit(0 if error is None else _explain(error))

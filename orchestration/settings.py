@@ -5,14 +5,20 @@ here: what they are used for.
 """
 
 import datetime as dt
+import difflib
 import os
+import re
+import secrets
+import tempfile
+import tomllib
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-import tomllib
 from psycopg import ProgrammingError, conninfo
-from pydantic import Field, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,13 +26,34 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from warehouse.catalog import APPLICATIONS
 from warehouse.errors import ConfigurationError
-from warehouse.refresh import Places
 from warehouse.server import EmbeddedServer
+
+if TYPE_CHECKING:
+    from warehouse.refresh import Places
 
 FILE = "weir.toml"
 PREFIX = "WEIR_"
+EARLIEST_DATE = dt.date(1900, 1, 1)
+"""Of ``earliest_date`` and ``first_day``: every day since is a partition, and before it zones are guesswork."""
+
+
+def _only_iso_dates(value: object) -> object:
+    # Left alone, pydantic takes 20200101 for seconds since 1970.
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        return value
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return value
+    raise ValueError("not a date such as 2018-01-31")
+
+
+def _only_after_time_zones(value: dt.date) -> dt.date:
+    if value < EARLIEST_DATE:
+        raise ValueError(f"before {EARLIEST_DATE}")
+    return value
+
+
+Day = Annotated[dt.date, BeforeValidator(_only_iso_dates), AfterValidator(_only_after_time_zones)]
 
 
 class Settings(BaseSettings):
@@ -45,11 +72,11 @@ class Settings(BaseSettings):
     """The warehouse; None: the embedded server, database ``warehouse``."""
     postgres_bin: Path | None = None
     """Folder of other PostgreSQL binaries (15 or later) for the embedded server."""
-    first_day: dt.date | None = None
+    first_day: Day | None = None
     """First day of the partition calendar; None: found by the first run, kept in the state directory."""
-    earliest_date: dt.date = dt.date(2000, 1, 1)
+    earliest_date: Day = dt.date(2000, 1, 1)
     """Instants before 00:00 UTC of this date are quarantined."""
-    max_quarantine_share: float = Field(default=0.05, ge=0, le=1)
+    max_quarantine_share: float = Field(default=0.05, ge=0, le=1, allow_inf_nan=False)
     """Share of a table's live rows in quarantine above which an application is blocked."""
     detail_retention_days: int = Field(default=90, ge=1)
     aggregate_retention_days: int = Field(default=1095, ge=1)
@@ -61,6 +88,10 @@ class Settings(BaseSettings):
         "source_url_services",
         "warehouse_url",
     )
+    APPLICATIONS: ClassVar[tuple[str, ...]] = tuple(
+        name.removeprefix("source_url_") for name in URLS if name.startswith("source_url_")
+    )
+    """As in ``warehouse.catalog``, which brings SQLAlchemy along: ``weir url`` need not wait for it."""
 
     @classmethod
     def settings_customise_sources(
@@ -83,14 +114,24 @@ class Settings(BaseSettings):
             parts = conninfo.conninfo_to_dict(value)
         except ProgrammingError:
             parts = {}
-        if not value.startswith(("postgresql://", "postgres://")) or not parts.get("host"):
+        port = str(parts.get("port", 5432))
+        complete = parts.get("host") and parts.get("dbname") and port.isdecimal() and 0 < int(port) < 65536
+        if not value.startswith(("postgresql://", "postgres://")) or not complete:
             raise ValueError("not of the form postgresql://user:password@host:port/database")
         return value.replace("postgres://", "postgresql://", 1)
+
+    @field_validator("home", "postgres_bin")
+    @classmethod
+    def _expand(cls, value: Path | None) -> Path | None:
+        try:
+            return None if value is None else value.expanduser()
+        except RuntimeError:
+            raise ValueError("in the home of a user that does not exist") from None
 
     @cached_property
     def state(self) -> Path:
         """The state directory, absolute."""
-        return self.home.expanduser().absolute()
+        return self.home.absolute()
 
     @property
     def server(self) -> EmbeddedServer:
@@ -100,10 +141,18 @@ class Settings(BaseSettings):
     @property
     def needs_server(self) -> bool:
         """Whether anything lives on the embedded server."""
-        return self.warehouse_url is None or any(self._own_source(name) is None for name in APPLICATIONS)
+        return self.warehouse_url is None or any(self._own_source(name) is None for name in self.APPLICATIONS)
 
-    def start(self) -> Places:
+    def start(self) -> "Places":
         """Start the embedded server where it is needed, and tell where everything is.
+
+        Raises:
+            ConfigurationError: the home or the server cannot be used.
+        """
+        return self.places(self.start_server())
+
+    def start_server(self) -> EmbeddedServer:
+        """Start the embedded server and make its databases, where it is needed; else make the home alone.
 
         Raises:
             ConfigurationError: the home or the server cannot be used.
@@ -115,15 +164,49 @@ class Settings(BaseSettings):
                 server.ensure_database(name)
         else:
             make_home(self.state)
-        return self.places(server)
+        return server
 
-    def places(self, server: EmbeddedServer) -> Places:
+    def places(self, server: EmbeddedServer) -> "Places":
         """Where everything is, with the server running already."""
-        return Places(
-            home=self.state,
-            warehouse_url=self.warehouse_url or server.url("warehouse"),
-            source_urls={name: self._own_source(name) or server.url("source") for name in APPLICATIONS},
-        )
+        from warehouse.refresh import Places
+
+        return Places(home=self.state, warehouse_url=self.warehouse_of(server), source_urls=self.sources_of(server))
+
+    def warehouse_of(self, server: EmbeddedServer) -> str:
+        """Libpq URL of the warehouse, with the server running already."""
+        return self.warehouse_url or server.url("warehouse")
+
+    def sources_of(self, server: EmbeddedServer) -> dict[str, str]:
+        """Libpq URL of each application's source, with the server running already."""
+        return {name: self._own_source(name) or server.url("source") for name in self.APPLICATIONS}
+
+    def source_setting(self, application: str) -> str:
+        """The environment variable that says where an application's source is, or that could say it."""
+        own = f"source_url_{application}"
+        return f"{PREFIX}{own if getattr(self, own) else 'source_url'}".upper()
+
+    def reader_password(self, role: str) -> str:
+        """Password of the role that BI tools use: the embedded server's, or one made once and kept in the home.
+
+        Raises:
+            ConfigurationError: the home cannot be used.
+        """
+        if self.warehouse_url is None:
+            return self.server.password(role)
+        make_home(self.state)
+        path = self.state / f"{role}.password"
+        try:
+            if not path.exists():
+                with tempfile.NamedTemporaryFile("w", dir=self.state, prefix=f"{role}.new-") as new:
+                    new.write(secrets.token_urlsafe(24))
+                    new.flush()
+                    with suppress(FileExistsError):  # whole or not at all, and the first of two wins
+                        os.link(new.name, path)
+            return path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(
+                f"{path} cannot be used ({error.strerror}); give yourself access, or set WEIR_HOME to another folder"
+            ) from None
 
     def _own_source(self, application: str) -> str | None:
         return getattr(self, f"source_url_{application}") or self.source_url
@@ -153,18 +236,39 @@ def load() -> Settings:
     """
     known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
     for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name.upper() not in known:
-            raise ConfigurationError(f"unknown setting {name}; settings are {', '.join(sorted(known))}")
+        if name.startswith(PREFIX) and name not in known:
+            raise ConfigurationError(f"unknown setting {name} in the environment; {_suggestion(name, known)}")
+        if name in known and not os.environ[name].strip():
+            raise ConfigurationError(f"setting {name} is empty; give it a value, or unset it")
     try:
         return Settings()
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{FILE} is not TOML ({error}); mend it") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{FILE} is not UTF-8; save it as UTF-8") from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"{FILE} cannot be read ({error.strerror}); give yourself access, or remove it"
+        ) from None
     except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "?"
-        if first["type"] == "extra_forbidden":
-            raise ConfigurationError(
-                f"unknown setting {name} in {FILE}; settings are {', '.join(sorted(Settings.model_fields))}"
-            ) from None
-        reason = first["msg"].removeprefix("Value error, ")
-        raise ConfigurationError(f"setting {PREFIX}{name.upper()}: {reason}; mend it in the environment or in {FILE}") from None
+        raise ConfigurationError(_complaint(error)) from None
+
+
+def _complaint(error: ValidationError) -> str:
+    """What is wrong with the first value that is none. URLs are not quoted: they hold passwords."""
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else "?"
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {name} in {FILE}; {_suggestion(name, Settings.model_fields)}"
+    variable = f"{PREFIX}{name}".upper()
+    setting, where = (variable, "the environment") if variable in os.environ else (name, FILE)
+    value = "" if name in Settings.URLS else f" {str(first['input'])!r}"
+    reason = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ").split(", unable")[0]
+    own_words = first["type"] == "value_error"
+    return f"setting {setting}{value} {'is' if own_words else 'should be'} {reason}; mend it in {where}"
+
+
+def _suggestion(name: str, known: Iterable[str]) -> str:
+    names = {each.removeprefix(PREFIX): each for each in known}
+    close = difflib.get_close_matches(name.removeprefix(PREFIX), names, n=1)
+    return f"did you mean {names[close[0]]}?" if close else f"unset it; settings are {', '.join(sorted(known))}"

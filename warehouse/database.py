@@ -4,6 +4,7 @@ Belongs here: how Weir connects and what every session has in common. Does not b
 one subject, and the embedded server.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,10 +19,12 @@ SESSION_SETTINGS = {
     "intervalstyle": "iso_8601",
     "extra_float_digits": "1",
     "bytea_output": "hex",
-    "lc_messages": "C",
     "jit": "off",  # compiling costs more than it saves on every query here
 }
-"""Of every session: text forms must not depend on the server's configuration."""
+"""Of every session: text forms must not depend on the server's configuration.
+
+Only what an ordinary role may set: ``lc_messages`` here once kept everybody but superusers out.
+"""
 
 OPTIONS = " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in SESSION_SETTINGS.items())
 """The same as libpq start-up options."""
@@ -29,6 +32,9 @@ OPTIONS = " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, va
 MINIMUM_VERSION = 150000
 MINIMUM_LOCKS = 6400
 """What PostgreSQL's defaults give: 64 locks for each of 100 connections."""
+
+CONNECT_SECONDS = 10
+"""For each address that the host's name has."""
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -56,16 +62,24 @@ def connect(url: str, *, name: str, read_only: bool = False, setting: str = "the
     """
     options = OPTIONS + (" -c default_transaction_read_only=on" if read_only else "")
     try:
-        # Secrets stay out of the message: psycopg quotes host, user and database only.
+        # UTF-8 whatever the server's own encoding: rows go from one server to another as they come.
         # Autocommit: a block of connection.transaction() is then a transaction and never a mere savepoint.
         connection = psycopg.connect(
-            url, application_name=name, options=options, connect_timeout=10, autocommit=True
+            url,
+            application_name=name,
+            options=options,
+            client_encoding="utf8",
+            connect_timeout=CONNECT_SECONDS,
+            autocommit=True,
         )
     except psycopg.Error as error:
-        reason = " ".join(str(error).split()).removeprefix("connection failed: ")
-        raise ConfigurationError(
-            f"{without_password(url)} does not answer ({reason}); start the server or mend {setting}"
-        ) from None
+        reason = _reason(str(error))
+        # Secrets stay out of the message: psycopg quotes host, user and database only.
+        if "FATAL" in reason:
+            problem = f"refuses the connection ({reason}); mend that, or {setting}"
+        else:
+            problem = f"does not answer ({reason}); start the server or mend {setting}"
+        raise ConfigurationError(f"{without_password(url)} {problem}") from None
     version = connection.info.server_version
     if version < MINIMUM_VERSION:
         connection.close()
@@ -73,7 +87,18 @@ def connect(url: str, *, name: str, read_only: bool = False, setting: str = "the
             f"{without_password(url)} is PostgreSQL {version // 10000}; 15 or later is needed: "
             f"upgrade it or point {setting} elsewhere"
         )
+    # Else a query whose client was killed runs on, and holds its locks, until it has a row to send.
+    connection.execute(
+        "select set_config('client_connection_check_interval', '1s', false) where version() !~* 'windows|mingw|visual'"
+    )
     return connection
+
+
+def _reason(text: str) -> str:
+    """The telling part of libpq's answer; of several addresses of one host, of the last."""
+    first = text.split("Multiple connection attempts failed")[0]
+    line = " ".join(first.split("Is the server running")[0].split()).removeprefix("connection failed: ")
+    return re.sub(r"^connection to server (at|on) .*? failed: ", "", line) or "it closed the connection"
 
 
 def check_locks(connection: Connection, needed: int = MINIMUM_LOCKS) -> None:
@@ -100,15 +125,13 @@ def check_locks(connection: Connection, needed: int = MINIMUM_LOCKS) -> None:
 
 def fetch_row(connection: Connection, query: str, parameters: object = None) -> tuple[object, ...]:
     """The only row of a query that always has one."""
-    row = connection.execute(query, parameters).fetchone()  # type: ignore[arg-type,call-overload]
+    row = connection.execute(query, parameters).fetchone()  # type: ignore[call-overload]
     assert row is not None
     return tuple(row)
 
 
 @contextmanager
-def session(
-    url: str, *, name: str, read_only: bool = False, setting: str = "the URL"
-) -> Iterator[Connection]:
+def session(url: str, *, name: str, read_only: bool = False, setting: str = "the URL") -> Iterator[Connection]:
     """A connection that is closed at the end."""
     connection = connect(url, name=name, read_only=read_only, setting=setting)
     try:

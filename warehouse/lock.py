@@ -40,7 +40,7 @@ def exclusive(
                 " and l.database = (select oid from pg_database where datname = current_database())",
                 (KEY,),
             ).fetchone()
-            holder = str(row[0]).removeprefix("weir ") if row else "another run"
+            holder = str(row[0]).removeprefix("weir ") if row and row[0] else "another run"
             if not wait:
                 raise ConfigurationError(
                     f"{holder} is working on this warehouse; wait for it, or run again without --no-wait"

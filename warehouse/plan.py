@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from psycopg import sql
 
-from warehouse import local_days
+from warehouse import local_days, schema
 from warehouse.catalog import APPLICATIONS, Mart, marts, source_tables
 from warehouse.database import Connection, fetch_row
 from warehouse.errors import ConfigurationError
@@ -124,9 +124,9 @@ def deploy(warehouse: Connection, transformer: Transformer, parameters: Paramete
         return False
     with warehouse.transaction():
         if not current:
-            for schema in ("staging", "intermediate", "candidate"):
-                warehouse.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(schema)))
-                warehouse.execute(sql.SQL("create schema {}").format(sql.Identifier(schema)))
+            for layer in ("staging", "intermediate", "candidate"):
+                warehouse.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(layer)))
+                warehouse.execute(sql.SQL("create schema {}").format(sql.Identifier(layer)))
             warehouse.execute(
                 "update control.applications set facts_batch_id = null, facts_fingerprint = %s", (fingerprint,)
             )
@@ -144,7 +144,9 @@ def deploy(warehouse: Connection, transformer: Transformer, parameters: Paramete
         for application in APPLICATIONS
         if fetch_row(warehouse, "select to_regclass(%s) is not null", (f"raw.{source_tables(application)[0].raw}",))[0]
     ]
-    transformer.run(*(f"staging.{application}" for application in deployed))
+    if deployed:
+        transformer.run(*(f"staging.{application}" for application in deployed))
+    schema.describe(warehouse, transformer.descriptions(mart.name for mart in marts()))
     return True
 
 

@@ -4,7 +4,9 @@ Belongs here: bringing a warehouse to the current version. Does not belong here:
 makes (``warehouse.transform``), and what the migrations contain (``models/migrations``).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import psycopg
 import sqlalchemy as sa
@@ -36,11 +38,14 @@ def migrate(warehouse: Connection, url: str, revision: str = "head") -> None:
     """Create or upgrade the schemas; idempotent, one transaction.
 
     Raises:
-        ConfigurationError: the server has too few locks, or the role may not create schemas.
+        ConfigurationError: the server has too few locks, the role may not create schemas and roles, or a newer
+            version of Weir has been here.
     """
     check_locks(warehouse)
+    _check_rights(warehouse)
     import alembic.command
     import alembic.config
+    import alembic.util
 
     config = alembic.config.Config()
     config.set_main_option("script_location", str(MIGRATIONS))
@@ -52,7 +57,11 @@ def migrate(warehouse: Connection, url: str, revision: str = "head") -> None:
             config.attributes["connection"] = connection
             if revision == "head" or revision > "":
                 alembic.command.upgrade(config, revision)
-    except sa.exc.ProgrammingError as error:
+    except alembic.util.CommandError as error:
+        raise ConfigurationError(
+            f"the warehouse was set up by another version of weir ({error}); use that version or a newer one"
+        ) from None
+    except sa.exc.DBAPIError as error:
         raise ConfigurationError(
             f"the warehouse cannot be set up ({' '.join(str(error.orig).split())}); "
             "give its role the right to create schemas in this database"
@@ -65,6 +74,29 @@ def migrate(warehouse: Connection, url: str, revision: str = "head") -> None:
             ([*APPLICATIONS, CALENDAR],),
         )
         local_days.refresh_known_zones(warehouse)
+
+
+def _check_rights(warehouse: Connection) -> None:
+    """Before anything is made, so that nothing is half-made.
+
+    Raises:
+        ConfigurationError: the warehouse's role may not create schemas, or not create roles.
+    """
+    database, user, may_create_schemas, may_create_roles = fetch_row(
+        warehouse,
+        "select current_database(), current_user, has_database_privilege(current_database(), 'create')"
+        " and not pg_is_in_recovery(), rolsuper or rolcreaterole from pg_roles where rolname = current_user",
+    )
+    if not may_create_schemas:
+        raise ConfigurationError(
+            f"user {user} of WEIR_WAREHOUSE_URL may not create schemas in database {database}; "
+            f"grant create on database {database} to {user}, or give another URL"
+        )
+    if not may_create_roles:
+        raise ConfigurationError(
+            f"user {user} of WEIR_WAREHOUSE_URL may not create the role {BI_ROLE} for readers; "
+            f"alter role {user} createrole, or give another URL"
+        )
 
 
 def grant_readers(warehouse: Connection, password: str) -> None:
@@ -98,12 +130,42 @@ def grant_readers(warehouse: Connection, password: str) -> None:
     except psycopg.errors.InsufficientPrivilege as error:
         raise ConfigurationError(
             f"the reading role {BI_ROLE} cannot be made ({error.diag.message_primary}); "
-            "let the warehouse's role create roles, or create it yourself"
+            f"drop the role {BI_ROLE} that is there, or grant it to the user of WEIR_WAREHOUSE_URL with admin option"
         ) from None
+
+
+def describe(warehouse: Connection, descriptions: Mapping[str, tuple[str, Mapping[str, str]]]) -> None:
+    """Set the comments of marts and their columns, which BI tools show; one transaction.
+
+    Args:
+        warehouse: to describe.
+        descriptions: per mart, its own description and those of its columns.
+    """
+    with warehouse.transaction():
+        for name, (text, columns) in descriptions.items():
+            table = sql.Identifier("marts", name)
+            warehouse.execute(sql.SQL("comment on table {} is {}").format(table, sql.Literal(text)))
+            existing = {
+                str(column)
+                for (column,) in warehouse.execute(
+                    "select column_name from information_schema.columns where table_schema = 'marts' and table_name = %s",
+                    (name,),
+                )
+            }
+            for column, column_text in columns.items():
+                if column in existing:
+                    warehouse.execute(
+                        sql.SQL("comment on column {} is {}").format(
+                            sql.Identifier("marts", name, column), sql.Literal(column_text)
+                        )
+                    )
 
 
 def reader_url(warehouse_url: str, password: str) -> str:
     """URL of the warehouse for the reading role, as libpq takes it."""
     parts = conninfo.conninfo_to_dict(warehouse_url)
-    host, port, database = parts.get("host", "localhost"), parts.get("port", 5432), parts.get("dbname", "")
-    return f"postgresql://{BI_ROLE}:{password}@{host}:{port}/{database}"
+    host = str(parts.get("host", "localhost"))
+    place = f"{f'[{host}]' if ':' in host else quote(host, safe='')}:{parts.get('port', 5432)}"
+    tls = {name: str(parts[name]) for name in ("sslmode", "sslrootcert") if name in parts}
+    query = f"?{urlencode(tls, quote_via=quote)}" if tls else ""
+    return f"postgresql://{BI_ROLE}:{password}@{place}/{quote(str(parts.get('dbname', '')), safe='')}{query}"

@@ -9,7 +9,7 @@ the manifest. Importing dbt takes seconds, so it happens at the first call only.
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -89,6 +89,17 @@ class Transformer:
             self._invoke("parse")
         return self._manifest
 
+    def descriptions(self, models: Iterable[str]) -> dict[str, tuple[str, dict[str, str]]]:
+        """Descriptions of models and of their columns, as the project's yml files give them."""
+        nodes = {node.name: node for node in self.manifest().nodes.values() if node.resource_type == "model"}
+        return {
+            name: (
+                " ".join(nodes[name].description.split()),
+                {column.name: " ".join(column.description.split()) for column in nodes[name].columns.values()},
+            )
+            for name in models
+        }
+
     def _invoke(self, command: str, *selection: str) -> list[NodeResult]:
         with self._environment():
             from dbt.cli.main import dbtRunner
@@ -98,8 +109,8 @@ class Transformer:
             arguments = [command, *self._flags()]
             if selection:
                 arguments += ["--select", *selection]
-            if command in {"run", "build"}:
-                arguments += ["--exclude-resource-type", "unit_test"] if command == "build" else []
+            if command in {"test", "build"}:
+                arguments += ["--exclude-resource-type", "unit_test"]  # those are for developers
             answer = dbtRunner(manifest=self._manifest).invoke(arguments)
         if answer.exception is not None:
             if isinstance(answer.exception, Exception):

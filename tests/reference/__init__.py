@@ -10,6 +10,9 @@ stand where Python has no value (timestamps and dates that are infinite, BC or a
 Output: marts as lists of dicts with the contract's columns but those marked †, sorted by key: int, str (uuids
 too, in lower case), bool, date, aware datetime in UTC, Decimal with exactly the contract's decimals, float
 for double precision, dict for jsonb.
+
+Belongs here: the sentences of the contract, as slow and plain as they are. Does not belong here: comparing with
+the warehouse (integration tests), and anything that the warehouse could be wrong about in the same way.
 """
 
 from __future__ import annotations

@@ -1214,7 +1214,7 @@ def test_dimensions_flag_deleted_rows_and_hide_e_mail() -> None:
     found = dimensions(tables)
     assert found["dim_user"] == [
         {"user_id": USER, "timezone": "UTC", "created_at": EPOCH, "is_deleted": False},
-        {"user_id": OTHER_USER, "timezone": "UTC", "created_at": EPOCH, "is_deleted": True},
+        {"user_id": OTHER_USER, "timezone": "Mars/Olympus", "created_at": EPOCH, "is_deleted": True},
     ]
     assert columns(found["dim_workflow_step"], "position", "is_deleted") == [(1, True)]
     assert found["dim_kpi_goal"][0]["is_deleted"] is False

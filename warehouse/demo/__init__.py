@@ -25,7 +25,8 @@ Three kinds of rows:
 those entries one by one where the key is a uuid, and row counts. Generated rows add nothing to quarantine
 but unknown zones, so its counts are complete.
 
-Does not belong here: creating the source tables, running the pipeline, comparing marts with the truth.
+Belongs here: rows of the source tables, and what is known of them. Does not belong here: creating the source
+tables, running the pipeline, comparing marts with the truth.
 """
 
 from dataclasses import dataclass

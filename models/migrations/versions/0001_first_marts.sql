@@ -212,6 +212,7 @@ create table marts.dim_local_day (
 create table marts.dim_user (
     user_id uuid primary key,
     timezone text not null,
+    local_timezone text not null,
     created_at timestamptz not null,
     is_deleted boolean not null
 );

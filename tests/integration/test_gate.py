@@ -1,0 +1,221 @@
+"""The gate: every blocking check of every mart fails for a candidate that breaks it, and holds it back."""
+
+import datetime as dt
+from collections.abc import Callable
+from unittest import mock
+
+import pytest
+
+from tests.integration.test_incremental import (
+    AS_OF,
+    BARE,
+    BEGINNING,
+    CONTACT,
+    RUNS,
+    USER,
+    WORK,
+    execution,
+    metric,
+    slot,
+    task,
+)
+from tests.support import Lab
+from warehouse import gate
+from warehouse.catalog import APPLICATIONS, CALENDAR, MARTS, Mart, marts
+from warehouse.refresh import Refresh
+from warehouse.transform import Transformer
+
+GOALS = (
+    "insert into scheduling.goals (goal_id, user_id, name, target_type, target_value, time_period, start_date) values"
+    f" ('00000000-0000-4000-8000-000000000501', '{USER}', 'a', 'minutes', 60, 'daily', '2024-03-01'),"
+    f" ('00000000-0000-4000-8000-000000000502', '{USER}', 'b', 'task_count', 6, 'weekly', '2024-03-01')",
+    "insert into services.kpi_goals (goal_id, name, metric_type, target_value, start_date, end_date, created_by) values"
+    f" ('00000000-0000-4000-8000-000000000601', 'a', 'revenue', 60, '2024-03-01', '2024-04-01', '{CONTACT}'),"
+    f" ('00000000-0000-4000-8000-000000000602', 'b', 'revenue', 60, '2024-03-01', '2024-04-01', '{CONTACT}')",
+)
+
+Mutation = Callable[[Lab, Mart], list[str]]
+
+
+def one_row(mart: Mart) -> str:
+    return f"ctid = (select max(ctid) from candidate.{mart.name})"
+
+
+def a_row_less(lab: Lab, mart: Mart) -> list[str]:
+    return [f"delete from candidate.{mart.name} where {one_row(mart)}"]
+
+
+def a_row_twice(lab: Lab, mart: Mart) -> list[str]:
+    """The same number of rows, two of them the same."""
+    return [
+        f"delete from candidate.{mart.name} where ctid = (select min(ctid) from candidate.{mart.name})",
+        f"insert into candidate.{mart.name} select * from candidate.{mart.name} where {one_row(mart)}",
+    ]
+
+
+def columns(lab: Lab, mart: Mart) -> list[str]:
+    return [
+        str(name)
+        for (name,) in lab.warehouse.execute(
+            "select column_name from information_schema.columns where table_schema = 'marts' and table_name = %s", (mart.name,)
+        )
+    ]
+
+
+def nulls(lab: Lab, mart: Mart) -> list[str]:
+    names = [name for name in columns(lab, mart) if name not in mart.nullable]
+    return [f"update candidate.{mart.name} set {', '.join(f'{name} = null' for name in names)} where {one_row(mart)}"]
+
+
+def negative_counts(lab: Lab, mart: Mart) -> list[str]:
+    changes = ", ".join(f"{name} = -1" for name in mart.counts)
+    return [f"update candidate.{mart.name} set {changes} where {one_row(mart)}"] if changes else []
+
+
+def a_day_of_no_run(lab: Lab, mart: Mart) -> list[str]:
+    if mart.date_column is None:
+        return []
+    return [f"update candidate.{mart.name} set {mart.date_column} = '2031-01-01' where {one_row(mart)}"]
+
+
+def a_little_more(lab: Lab, mart: Mart) -> list[str]:
+    """Measures that no longer agree with each other nor with raw."""
+    changes = {
+        "analytics_daily_metrics": "total_scheduled_minutes = total_scheduled_minutes + 1,"
+        " completed_tasks_count = completed_tasks_count + 1, focus_minutes = focus_capacity_minutes + 1",
+        "category_daily_metrics": "scheduled_minutes = scheduled_minutes + 1, completed_tasks_count = completed_tasks_count + 1,"
+        " completed_scheduled_tasks_count = scheduled_tasks_count + 1",
+        "workflow_executions": "duration_seconds = null, ended_at = enrolled_at + interval '1 hour'",
+        "workflow_analytics": "enrolled_count = enrolled_count + 1, completed_count = completed_count + 1,"
+        " failed_count = failed_count + 1, exited_count = exited_count + 1, goal_count = goal_count + 1,"
+        " active_count = active_count + 1, cohort_converted_count = enrolled_count + 5",
+        "kpi_daily": "value_count = value_count + 1, value_sum = value_sum + 1, value_last = value_max + 1",
+    }
+    where = "date = (select max(date) from candidate.workflow_analytics)" if mart.name == "workflow_analytics" else one_row(mart)
+    return [f"update candidate.{mart.name} set {changes[mart.name]} where {where}"] if mart.name in changes else []
+
+
+MUTATIONS: tuple[Mutation, ...] = (a_row_less, a_row_twice, nulls, negative_counts, a_day_of_no_run, a_little_more)
+
+
+def run_gate(lab: Lab, refresh: Refresh) -> list[gate.Check]:
+    checks = []
+    for application in (*APPLICATIONS, CALENDAR):
+        plan = refresh.outcomes[application].plan
+        assert plan is not None
+        reconciled, rows = gate.reconcile(lab.warehouse, plan)
+        checks += [
+            *reconciled,
+            *gate.dbt_tests(refresh.transformer, lab.warehouse, plan),
+            *gate.expectations(lab.warehouse, refresh.places.warehouse_url, refresh.parameters, plan, rows),
+        ]
+    return checks
+
+
+def names(checks: list[gate.Check], *, success: bool) -> set[tuple[str | None, str, str]]:
+    return {(check.mart, check.engine, check.name) for check in checks if check.success is success}
+
+
+def test_every_blocking_check_fails_for_a_candidate_that_breaks_it(lab: Lab) -> None:
+    lab.write(*BEGINNING, *GOALS)
+    refresh = lab.run(AS_OF)
+    good = run_gate(lab, refresh)
+    assert names(good, success=False) == set()
+    assert {mart.name for mart in MARTS} <= {check.mart for check in good}
+    for mart in MARTS:
+        lab.warehouse.execute(f"create table public.{mart.name} as select * from candidate.{mart.name}")
+
+    caught = set()
+    for mutate in MUTATIONS:
+        for mart in MARTS:
+            for statement in mutate(lab, mart):
+                lab.warehouse.execute(statement)
+        caught |= names(run_gate(lab, refresh), success=False)
+        for mart in MARTS:
+            lab.warehouse.execute(f"truncate candidate.{mart.name}")
+            lab.warehouse.execute(f"insert into candidate.{mart.name} select * from public.{mart.name}")
+
+    of_facts = {check for check in names(good, success=True) if check[0] is None}
+    assert {name for _, _, name in of_facts} == {"slots_read_equal_used_and_left_out", "executions_read_equal_used_and_left_out"}
+    assert names(good, success=True) - of_facts - caught == set()
+
+    lab.warehouse.execute("delete from intermediate.int_scheduling__task_slots where position = 0")
+    lab.warehouse.execute("delete from intermediate.int_workflows__executions")
+    assert of_facts <= names(run_gate(lab, refresh), success=False)
+
+
+@pytest.fixture
+def spoilt(lab: Lab) -> mock.Mock:
+    """Makes the candidate of workflow_analytics wrong on 2024-03-03, right after it was built."""
+    build = Transformer.run
+
+    def run(self: Transformer, *selection: str, with_tests: bool = False) -> object:
+        results = build(self, *selection, with_tests=with_tests)
+        if "candidate.workflows" in selection:
+            lab.warehouse.execute(
+                "update candidate.workflow_analytics set completed_count = completed_count + 1 where date = '2024-03-03'"
+            )
+        return results
+
+    return mock.patch.object(Transformer, "run", run)  # type: ignore[return-value]
+
+
+def test_what_is_blocked_keeps_its_last_good_rows_and_holds_no_other_application_back(
+    lab: Lab, spoilt: mock.Mock
+) -> None:
+    lab.write(*BEGINNING)
+    lab.run(AS_OF)
+    before = lab.dump()
+    lab.write(
+        f"update workflows.workflow_executions set ended_at = '2024-03-03T13:00:00Z' where execution_id = '{RUNS[0]}'",
+        execution(9, BARE, "active", "2024-03-07T11:00:00Z"),
+        metric("projects", "7", "2024-03-06T00:00:00Z"),
+        task(9, USER, WORK, f"[{slot('2024-03-06T10:00:00-05:00', '2024-03-06T11:00:00-05:00')}]"),
+    )
+    with spoilt:
+        blocked = lab.run(AS_OF)
+    assert blocked.outcomes["workflows"].status == "blocked"
+    assert blocked.outcomes["workflows"].rows == {}
+    failed = lab.warehouse.execute(
+        "select mart, engine, partition_start from quality.check_results where run_id = %s and not success"
+        " and engine = 'reconciliation'",
+        (blocked.parameters.run_id,),
+    ).fetchall()
+    assert ("workflow_analytics", "reconciliation", dt.date(2024, 3, 3)) in failed
+    after = lab.dump()
+    for mart in MARTS:
+        if mart.application == "workflows":
+            assert after[mart.name] == before[mart.name], mart.name
+    assert after["kpi_daily"] != before["kpi_daily"]
+    assert after["analytics_daily_metrics"] != before["analytics_daily_metrics"]
+
+    # A rebuild of given days publishes the good ones and holds back the bad one.
+    with spoilt:
+        dated = lab.run(AS_OF, from_date=dt.date(2024, 3, 1), to_date=dt.date(2024, 3, 7))
+    assert dated.outcomes["workflows"].held_back == {"workflow_analytics": {dt.date(2024, 3, 3)}}
+    published = lab.published_since(dated)["workflow_analytics"]
+    assert published == {f"2024-03-0{n}" for n in (1, 2, 4, 5, 6, 7)}
+
+    # Once the candidate is right again, what is still dirty follows by itself.
+    mended = lab.run(AS_OF)
+    assert mended.outcomes["workflows"].status == "published"
+    assert "2024-03-03" in lab.published_since(mended)["workflow_analytics"]
+
+
+def test_too_large_a_share_of_quarantined_rows_blocks_their_application(lab: Lab) -> None:
+    lab.write(*BEGINNING)
+    insert = (
+        "insert into services.metrics (service_name, metric_type, value, recorded_at)"
+        " select 'projects', 'reach', case when n <= {bad} then double precision 'NaN' else 1 end, '2024-03-02Z' from generate_series(1, {all}) as n"
+    )
+    lab.write(insert.format(bad=11, all=200))
+    blocked = lab.run(AS_OF)
+    assert [check.name for check in blocked.outcomes["services"].blocked] == ["quarantine_share(services.metrics)"]
+    assert lab.rows("kpi_daily") == []
+    assert blocked.outcomes["scheduling"].status == "published"
+    lab.write(insert.format(bad=0, all=100))
+    assert lab.run(AS_OF).outcomes["services"].status == "published"
+
+
+def test_the_catalog_lists_every_mart_of_an_application_once() -> None:
+    assert sorted(m.name for a in (*APPLICATIONS, CALENDAR) for m in marts(a)) == sorted({m.name for m in MARTS})
