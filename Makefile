@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help demo test install lock lint lint-python lint-sql type bench up down clean
+.PHONY: help demo test install lock lint lint-python lint-sql type bench down clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -43,8 +43,10 @@ lint-sql: install
 type: install  ## mypy, strict
 	$(BIN)/mypy
 
-up: install  ## serve the UI
-	@$(BIN)/weir up
+DATA ?= ../shared/data/real
+bench: install  ## measure the first run and a run with nothing to do (DATA=folder of source tables)
+	$(BIN)/python -m benchmarks.first_run $(DATA)
+
 
 down:  ## stop the embedded server
 	@$(BIN)/weir down

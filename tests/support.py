@@ -67,7 +67,10 @@ class Lab:
         instant = dt.datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
         applications = options.pop("applications", APPLICATIONS)
         parameters = Parameters(new_run_id(), instant, earliest_date, **options)
-        with gate_left_open() if gate_open else mock.MagicMock(), Refresh(self.places, parameters, applications) as refresh:
+        with (
+            gate_left_open() if gate_open else mock.MagicMock(),
+            Refresh(self.places, parameters, applications) as refresh,
+        ):
             for application in applications:
                 refresh.extract(application)
             for application in applications:
@@ -83,7 +86,8 @@ class Lab:
         """Partitions that a run published, per mart; undated marts have the partition None."""
         partitions: dict[str, set[str | None]] = {}
         for name, day in self.warehouse.execute(
-            "select mart, partition_start::text from control.publications where run_id = %s", (refresh.parameters.run_id,)
+            "select mart, partition_start::text from control.publications where run_id = %s",
+            (refresh.parameters.run_id,),
         ):
             partitions.setdefault(str(name), set()).add(None if day is None else str(day))
         return partitions
@@ -139,7 +143,10 @@ class Lab:
 
 @contextmanager
 def gate_left_open() -> Iterator[None]:
-    with mock.patch.object(gate, "expectations", return_value=[]), mock.patch.object(gate, "dbt_tests", return_value=[]):
+    with (
+        mock.patch.object(gate, "expectations", return_value=[]),
+        mock.patch.object(gate, "dbt_tests", return_value=[]),
+    ):
         yield
 
 
@@ -150,7 +157,9 @@ def make_database(server: EmbeddedServer, name: str, template: str) -> None:
         connection.execute(f"create database {name} template {template}")
 
 
-def expected(tables: reference.Tables, as_of: dt.datetime, earliest: dt.date = EARLIEST) -> dict[str, list[dict[str, Any]]]:
+def expected(
+    tables: reference.Tables, as_of: dt.datetime, earliest: dt.date = EARLIEST
+) -> dict[str, list[dict[str, Any]]]:
     """What the reference says of the marts that exist, but for those that it gives in another form."""
     scheduling = reference.Scheduling(tables, as_of, earliest)
     workflows = reference.Workflows(tables, as_of, earliest)

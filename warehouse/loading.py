@@ -6,7 +6,6 @@ Belongs here: ``weir source create`` and ``weir source load``. Does not belong h
 
 import csv
 import gzip
-import io
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -179,8 +178,8 @@ def _open(path: Path) -> BinaryIO:
 def _read_header(table: SourceTable, path: Path) -> _File:
     try:
         with _open(path) as stream:
-            text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-            header = next(csv.reader(text, strict=True), [])
+            first_line = stream.readline(BLOCK).decode("utf-8-sig")  # the rest is the server's to decode
+        header = next(csv.reader([first_line], strict=True), [])
     except (*UNREADABLE, UnicodeDecodeError, csv.Error) as error:
         raise ConfigurationError(f"{path} cannot be read ({_why(error)}); give UTF-8 CSV, plain or gzipped") from None
     columns = {column.name: column for column in table.model.columns}

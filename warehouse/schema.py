@@ -148,7 +148,8 @@ def describe(warehouse: Connection, descriptions: Mapping[str, tuple[str, Mappin
             existing = {
                 str(column)
                 for (column,) in warehouse.execute(
-                    "select column_name from information_schema.columns where table_schema = 'marts' and table_name = %s",
+                    "select column_name from information_schema.columns"
+                    " where table_schema = 'marts' and table_name = %s",
                     (name,),
                 )
             }

@@ -57,7 +57,8 @@ def columns(lab: Lab, mart: Mart) -> list[str]:
     return [
         str(name)
         for (name,) in lab.warehouse.execute(
-            "select column_name from information_schema.columns where table_schema = 'marts' and table_name = %s", (mart.name,)
+            "select column_name from information_schema.columns where table_schema = 'marts' and table_name = %s",
+            (mart.name,),
         )
     ]
 
@@ -83,7 +84,8 @@ def a_little_more(lab: Lab, mart: Mart) -> list[str]:
     changes = {
         "analytics_daily_metrics": "total_scheduled_minutes = total_scheduled_minutes + 1,"
         " completed_tasks_count = completed_tasks_count + 1, focus_minutes = focus_capacity_minutes + 1",
-        "category_daily_metrics": "scheduled_minutes = scheduled_minutes + 1, completed_tasks_count = completed_tasks_count + 1,"
+        "category_daily_metrics": "scheduled_minutes = scheduled_minutes + 1,"
+        " completed_tasks_count = completed_tasks_count + 1,"
         " completed_scheduled_tasks_count = scheduled_tasks_count + 1",
         "workflow_executions": "duration_seconds = null, ended_at = enrolled_at + interval '1 hour'",
         "workflow_analytics": "enrolled_count = enrolled_count + 1, completed_count = completed_count + 1,"
@@ -91,7 +93,11 @@ def a_little_more(lab: Lab, mart: Mart) -> list[str]:
         " active_count = active_count + 1, cohort_converted_count = enrolled_count + 5",
         "kpi_daily": "value_count = value_count + 1, value_sum = value_sum + 1, value_last = value_max + 1",
     }
-    where = "date = (select max(date) from candidate.workflow_analytics)" if mart.name == "workflow_analytics" else one_row(mart)
+    where = (
+        "date = (select max(date) from candidate.workflow_analytics)"
+        if mart.name == "workflow_analytics"
+        else one_row(mart)
+    )
     return [f"update candidate.{mart.name} set {changes[mart.name]} where {where}"] if mart.name in changes else []
 
 
@@ -136,7 +142,10 @@ def test_every_blocking_check_fails_for_a_candidate_that_breaks_it(lab: Lab) -> 
             lab.warehouse.execute(f"insert into candidate.{mart.name} select * from public.{mart.name}")
 
     of_facts = {check for check in names(good, success=True) if check[0] is None}
-    assert {name for _, _, name in of_facts} == {"slots_read_equal_used_and_left_out", "executions_read_equal_used_and_left_out"}
+    assert {name for _, _, name in of_facts} == {
+        "slots_read_equal_used_and_left_out",
+        "executions_read_equal_used_and_left_out",
+    }
     assert names(good, success=True) - of_facts - caught == set()
 
     lab.warehouse.execute("delete from intermediate.int_scheduling__task_slots where position = 0")
@@ -153,7 +162,8 @@ def spoilt(lab: Lab) -> mock.Mock:
         results = build(self, *selection, with_tests=with_tests)
         if "candidate.workflows" in selection:
             lab.warehouse.execute(
-                "update candidate.workflow_analytics set completed_count = completed_count + 1 where date = '2024-03-03'"
+                "update candidate.workflow_analytics set completed_count = completed_count + 1"
+                " where date = '2024-03-03'"
             )
         return results
 
@@ -206,7 +216,8 @@ def test_too_large_a_share_of_quarantined_rows_blocks_their_application(lab: Lab
     lab.write(*BEGINNING)
     insert = (
         "insert into services.metrics (service_name, metric_type, value, recorded_at)"
-        " select 'projects', 'reach', case when n <= {bad} then double precision 'NaN' else 1 end, '2024-03-02Z' from generate_series(1, {all}) as n"
+        " select 'projects', 'reach', case when n <= {bad} then double precision 'NaN' else 1 end, '2024-03-02Z'"
+        " from generate_series(1, {all}) as n"
     )
     lab.write(insert.format(bad=11, all=200))
     blocked = lab.run(AS_OF)

@@ -19,18 +19,23 @@ def slot(start: str, end: str) -> str:
     return f'{{"start": "{start}", "end": "{end}"}}'
 
 
-def task(number: int, user: str, category: str | None, slots: str, completed: str | None = None, status: str = "scheduled") -> str:
+def task(
+    number: int, user: str, category: str | None, slots: str, completed: str | None = None, status: str = "scheduled"
+) -> str:
     return (
         "insert into scheduling.tasks (task_id, user_id, category_id, title, status, scheduled_slots, completed_at)"
-        f" values ('{TASKS[number]}', '{user}', {_quoted(category)}, 'task', '{status}', '{slots}', {_quoted(completed)})"
+        f" values ('{TASKS[number]}', '{user}', {_quoted(category)}, 'task', '{status}', '{slots}',"
+        f" {_quoted(completed)})"
     )
 
 
-def execution(number: int, workflow: str, status: str, enrolled: str, ended: str | None = None, goal: str | None = None) -> str:
+def execution(
+    number: int, workflow: str, status: str, enrolled: str, ended: str | None = None, goal: str | None = None
+) -> str:
     return (
-        "insert into workflows.workflow_executions (execution_id, workflow_id, contact_id, status, enrolled_at, ended_at,"
-        f" goal_reached_at) values ('{RUNS[number]}', '{workflow}', '{CONTACT}', '{status}', '{enrolled}', {_quoted(ended)},"
-        f" {_quoted(goal)})"
+        "insert into workflows.workflow_executions (execution_id, workflow_id, contact_id, status, enrolled_at,"
+        f" ended_at, goal_reached_at) values ('{RUNS[number]}', '{workflow}', '{CONTACT}', '{status}', '{enrolled}',"
+        f" {_quoted(ended)}, {_quoted(goal)})"
     )
 
 
@@ -48,23 +53,50 @@ def _quoted(value: str | None) -> str:
 BEGINNING = (
     f"insert into scheduling.users (user_id, email, timezone) values ('{USER}', 'a@example.org', 'America/Havana'),"
     f" ('{OTHER}', 'b@example.org', 'Pacific/Auckland'), ('{UNKNOWN}', 'c@example.org', 'Mars/Olympus')",
-    f"insert into scheduling.categories (category_id, user_id, name) values ('{WORK}', '{USER}', 'Work'), ('{PLAY}', '{USER}', 'Play')",
+    f"insert into scheduling.categories (category_id, user_id, name) values ('{WORK}', '{USER}', 'Work'),"
+    f" ('{PLAY}', '{USER}', 'Play')",
     # Over local midnight, overlapping, unusable, cancelled, and without a category.
-    task(0, USER, WORK, f"[{slot('2024-03-01T22:00:00-05:00', '2024-03-02T02:00:30-05:00')}]", "2024-03-02T03:00:00-05:00", "completed"),
-    task(1, USER, PLAY, f"[{slot('2024-03-01T23:00:00-05:00', '2024-03-02T01:00:00-05:00')}, {slot('2024-03-05T10:00:00Z', '2024-03-05T10:00:00Z')}]"),
-    task(2, USER, None, f"[{slot('2024-03-04T09:00:00-05:00', '2024-03-04T10:30:00-05:00')}]", "2024-03-04T11:00:00-05:00"),
+    task(
+        0,
+        USER,
+        WORK,
+        f"[{slot('2024-03-01T22:00:00-05:00', '2024-03-02T02:00:30-05:00')}]",
+        "2024-03-02T03:00:00-05:00",
+        "completed",
+    ),
+    task(
+        1,
+        USER,
+        PLAY,
+        f"[{slot('2024-03-01T23:00:00-05:00', '2024-03-02T01:00:00-05:00')},"
+        f" {slot('2024-03-05T10:00:00Z', '2024-03-05T10:00:00Z')}]",
+    ),
+    task(
+        2,
+        USER,
+        None,
+        f"[{slot('2024-03-04T09:00:00-05:00', '2024-03-04T10:30:00-05:00')}]",
+        "2024-03-04T11:00:00-05:00",
+    ),
     task(3, OTHER, None, f"[{slot('2024-03-08T09:00:00+13:00', '2024-03-08T12:00:00+13:00')}]", status="cancelled"),
     task(4, OTHER, None, '{"start": "2024-03-08"}', "2024-03-09T09:00:00+13:00"),
-    task(5, UNKNOWN, None, f"[{slot('2024-03-10T23:30:00Z', '2024-03-11T00:30:00Z')}, {slot('now', '2024-03-11T00:30:00Z')}]"),
+    task(
+        5,
+        UNKNOWN,
+        None,
+        f"[{slot('2024-03-10T23:30:00Z', '2024-03-11T00:30:00Z')}, {slot('now', '2024-03-11T00:30:00Z')}]",
+    ),
     task(6, OTHER, None, f"[{slot('2024-06-01T09:00:00+12:00', '2024-06-01T10:00:00+12:00')}]"),
     # Havana falls from 01:00 to 00:00 on 2023-11-05 and springs from 00:00 to 01:00 on 2024-03-10.
     task(7, USER, WORK, f"[{slot('2024-03-09T22:00:00-05:00', '2024-03-10T03:00:00-04:00')}]"),
     "insert into scheduling.user_calendar_days (calendar_day_id, user_id, date, focus_slots) values"
-    f" ('00000000-0000-4000-8000-000000000401', '{USER}', '1999-09-09', '[{slot('2024-03-01T23:30:00-05:00', '2024-03-02T00:45:00-05:00')}]')",
+    f" ('00000000-0000-4000-8000-000000000401', '{USER}', '1999-09-09',"
+    f" '[{slot('2024-03-01T23:30:00-05:00', '2024-03-02T00:45:00-05:00')}]')",
     "insert into workflows.workflows (workflow_id, name, status, conversion_window_seconds) values"
     f" ('{FLOW}', 'with a goal', 'active', 86400), ('{BARE}', 'without', 'active', null)",
     "insert into workflows.workflow_steps (step_id, workflow_id, position, name, step_type) values"
-    f" ('{STEPS[0]}', '{FLOW}', 1, 'start', 'trigger'), ('{STEPS[1]}', '{FLOW}', 2, 'goal', 'goal'), ('{STEPS[2]}', '{BARE}', 1, 'start', 'trigger')",
+    f" ('{STEPS[0]}', '{FLOW}', 1, 'start', 'trigger'),"
+    f" ('{STEPS[1]}', '{FLOW}', 2, 'goal', 'goal'), ('{STEPS[2]}', '{BARE}', 1, 'start', 'trigger')",
     execution(0, FLOW, "completed", "2024-03-01T10:00:00Z", "2024-03-03T10:00:00Z", "2024-03-02T10:00:00Z"),
     execution(1, FLOW, "completed", "2024-03-01T11:00:00Z", "2024-03-03T12:00:00Z", "2024-03-02T11:00:01Z"),
     execution(2, FLOW, "active", "2024-03-02T11:00:00Z"),
@@ -90,7 +122,9 @@ def dated(partitions: dict[str, set[str | None]]) -> dict[str, set[str | None]]:
 def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> None:
     lab.write(*BEGINNING)
     first = lab.run(AS_OF)
-    assert {name: outcome.status for name, outcome in first.outcomes.items()} == dict.fromkeys(first.outcomes, "published")
+    assert {name: outcome.status for name, outcome in first.outcomes.items()} == dict.fromkeys(
+        first.outcomes, "published"
+    )
     assert_published(lab, AS_OF)
 
     nothing = lab.run(AS_OF)
@@ -99,7 +133,8 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
 
     # A task moves to another day: the day where it was and the day where it is. An update without effect: none.
     lab.write(
-        f"update scheduling.tasks set scheduled_slots = '[{slot('2024-03-20T09:00:00-04:00', '2024-03-20T10:30:00-04:00')}]'"
+        "update scheduling.tasks set scheduled_slots ="
+        f" '[{slot('2024-03-20T09:00:00-04:00', '2024-03-20T10:30:00-04:00')}]'"
         f" where task_id = '{TASKS[2]}'",
         f"update scheduling.tasks set title = 'another' where task_id = '{TASKS[0]}'",
     )
@@ -147,7 +182,8 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
 
     # An execution that turns out to have ended three days ago changes exactly the last days.
     lab.write(
-        f"update workflows.workflow_executions set status = 'exited', ended_at = '2024-04-08T12:00:00Z' where execution_id = '{RUNS[2]}'"
+        f"update workflows.workflow_executions set status = 'exited', ended_at = '2024-04-08T12:00:00Z'"
+        f" where execution_id = '{RUNS[2]}'"
     )
     ended = lab.run(AS_OF)
     assert lab.published_since(ended) == {
@@ -160,7 +196,9 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
     lab.write(f"update workflows.workflow_steps set deleted_at = now() where step_id = '{STEPS[1]}'")
     lab.run(AS_OF)
     assert_published(lab, AS_OF)
-    lab.write(f"update workflows.workflows set conversion_window_seconds = 9000000000000000000 where workflow_id = '{FLOW}'")
+    lab.write(
+        f"update workflows.workflows set conversion_window_seconds = 9000000000000000000 where workflow_id = '{FLOW}'"
+    )
     lab.run(AS_OF)
     assert_published(lab, AS_OF)
 
@@ -172,7 +210,10 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
     assert_published(lab, later)
 
     # A user is deleted, with all that is theirs by cascade; a workflow too.
-    lab.write(f"delete from scheduling.users where user_id = '{OTHER}'", f"update workflows.workflows set deleted_at = now() where workflow_id = '{BARE}'")
+    lab.write(
+        f"delete from scheduling.users where user_id = '{OTHER}'",
+        f"update workflows.workflows set deleted_at = now() where workflow_id = '{BARE}'",
+    )
     lab.run(later)
     assert_published(lab, later)
 

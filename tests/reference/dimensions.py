@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from .days import known_zones
 from .values import Row, SourceRow, Tables, instant, optional_uid, rows_of, to_datetime
 
 

@@ -1,0 +1,276 @@
+"""dbt's data tests: every rule of every one notices a candidate that breaks it, and none a good one."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support import Lab, make_database
+from warehouse import demo
+from warehouse.database import Connection
+from warehouse.server import EmbeddedServer
+from warehouse.transform import PROJECT
+
+DAILY, CATEGORY = "candidate.analytics_daily_metrics", "candidate.category_daily_metrics"
+ANALYTICS, EXECUTIONS = "candidate.workflow_analytics", "candidate.workflow_executions"
+KPI = "candidate.kpi_daily"
+
+OF_DAILY, OF_CATEGORY = "assert_analytics_daily_metrics_add_up", "assert_category_daily_metrics_add_up"
+OF_ANALYTICS, OF_EXECUTIONS = "assert_workflow_analytics_add_up", "assert_workflow_executions_are_consistent"
+OF_KPI = "assert_kpi_daily_adds_up"
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A statement that spoils one row of a candidate, and the rule by which a test must notice."""
+
+    test: str
+    rule: str
+    statement: str
+
+
+def change(table: str, changes: str, where: str = "true") -> str:
+    return f"update {table} set {changes} where {one(table, where)}"
+
+
+def drop(table: str, where: str = "true") -> str:
+    return f"delete from {table} where {one(table, where)}"
+
+
+def one(table: str, where: str) -> str:
+    return f"ctid = (select min(ctid) from {table} where {where})"
+
+
+PLANNED = "total_scheduled_minutes > 10"  # more than any number of tasks or minutes that is added below
+SCHEDULED = "scheduled_minutes > 0"
+COMPLETED = "completed_count > 0"
+SEVERAL = "value_count > 1"
+ENDED = "ended_at is not null"
+TINY = "0.000000000001"  # the last of value_sum's decimals
+
+FORMS_DIFFER = "the rows of category_daily_metrics add up to the same"
+TOTALS_DIFFER = "the rows of a user and day add up to analytics_daily_metrics"
+NO_MINUTE = "every scheduled task has a minute: scheduled_tasks_count <= "
+PARTS = "completed_scheduled_tasks_count <= scheduled_tasks_count"
+POSITIVE = "every value of category_minutes is positive"
+RATE = "conversion_rate = cohort_converted_count / enrolled_count"
+DURATIONS = "durations are null where nothing completed, and only there"
+GROWTH = "active_count <= that of the day before + enrolled - completed - failed - exited"
+NULL_DURATION = "duration_seconds is null where ended_at is null, and only there"
+ORDER = "value_min <= value_last <= value_max"
+MEAN = "value_min <= value_sum / value_count <= value_max"
+
+MUTATIONS = (
+    Mutation(
+        OF_DAILY,
+        "category_minutes sum to total_scheduled_minutes",
+        change(DAILY, "total_scheduled_minutes = total_scheduled_minutes + 1", PLANNED),
+    ),
+    Mutation(
+        OF_DAILY,
+        POSITIVE,
+        change(
+            DAILY,
+            """category_minutes = category_minutes || '{"x": -5}',"""
+            " total_scheduled_minutes = total_scheduled_minutes - 5",
+            f"{PLANNED} and focus_minutes = 0",
+        ),
+    ),
+    Mutation(OF_DAILY, POSITIVE, change(DAILY, """category_minutes = category_minutes || '{"x": 0}'""", PLANNED)),
+    Mutation(OF_DAILY, PARTS, change(DAILY, "completed_scheduled_tasks_count = scheduled_tasks_count + 1", PLANNED)),
+    Mutation(
+        OF_DAILY,
+        NO_MINUTE + "total_scheduled_minutes",
+        change(DAILY, "scheduled_tasks_count = total_scheduled_minutes + 1", PLANNED),
+    ),
+    Mutation(
+        OF_DAILY,
+        "scheduled minutes are those of tasks",
+        change(DAILY, "scheduled_tasks_count = 0, completed_scheduled_tasks_count = 0", PLANNED),
+    ),
+    Mutation(
+        OF_DAILY,
+        "focus_minutes <= focus_capacity_minutes",
+        change(DAILY, "focus_minutes = focus_capacity_minutes + 1", PLANNED),
+    ),
+    Mutation(
+        OF_DAILY,
+        "focus_minutes <= total_scheduled_minutes",
+        change(
+            DAILY,
+            "focus_minutes = total_scheduled_minutes + 1, focus_capacity_minutes = total_scheduled_minutes + 1",
+            PLANNED,
+        ),
+    ),
+    Mutation(
+        OF_DAILY,
+        "focus_capacity_minutes <= minutes of the day",
+        change(DAILY, "focus_capacity_minutes = 25 * 60 + 1", PLANNED),
+    ),
+    Mutation(
+        OF_DAILY,
+        "the user is not deleted and the day exists in the zone of the user",
+        change(DAILY, "user_id = gen_random_uuid()", PLANNED),
+    ),
+    Mutation(
+        OF_DAILY,
+        "a measure is not zero",
+        change(DAILY, "completed_tasks_count = 0", "total_scheduled_minutes = 0 and focus_capacity_minutes = 0"),
+    ),
+    Mutation(OF_DAILY, FORMS_DIFFER, drop(DAILY, "total_scheduled_minutes > 0")),
+    Mutation(OF_DAILY, FORMS_DIFFER, drop(CATEGORY, SCHEDULED)),
+    Mutation(OF_DAILY, FORMS_DIFFER, change(CATEGORY, "completed_tasks_count = completed_tasks_count + 1", SCHEDULED)),
+    Mutation(
+        OF_CATEGORY, PARTS, change(CATEGORY, "completed_scheduled_tasks_count = scheduled_tasks_count + 1", SCHEDULED)
+    ),
+    Mutation(
+        OF_CATEGORY,
+        NO_MINUTE + "scheduled_minutes",
+        change(CATEGORY, "scheduled_tasks_count = scheduled_minutes + 1", SCHEDULED),
+    ),
+    Mutation(
+        OF_CATEGORY,
+        "scheduled minutes are those of tasks",
+        change(CATEGORY, "scheduled_tasks_count = 0, completed_scheduled_tasks_count = 0", SCHEDULED),
+    ),
+    Mutation(
+        OF_CATEGORY,
+        "a measure is not zero",
+        f"insert into {CATEGORY} (user_id, date, category_id, category_name, scheduled_minutes, completed_tasks_count,"
+        " scheduled_tasks_count, completed_scheduled_tasks_count)"
+        f" select user_id, date, gen_random_uuid(), 'x', 0, 0, 0, 0 from {CATEGORY} limit 1",
+    ),
+    Mutation(OF_CATEGORY, TOTALS_DIFFER, change(CATEGORY, "scheduled_minutes = scheduled_minutes + 1", SCHEDULED)),
+    Mutation(OF_CATEGORY, TOTALS_DIFFER, drop(CATEGORY, SCHEDULED)),
+    Mutation(OF_CATEGORY, TOTALS_DIFFER, drop(DAILY, "total_scheduled_minutes > 0")),
+    Mutation(
+        OF_ANALYTICS,
+        "cohort_converted_count <= enrolled_count",
+        change(ANALYTICS, "cohort_converted_count = enrolled_count + 1"),
+    ),
+    Mutation(OF_ANALYTICS, RATE, change(ANALYTICS, "conversion_rate = conversion_rate + 0.0001", "enrolled_count > 0")),
+    Mutation(OF_ANALYTICS, RATE, change(ANALYTICS, "conversion_rate = 0", "enrolled_count = 0")),
+    Mutation(OF_ANALYTICS, RATE, change(ANALYTICS, "conversion_rate = null", "enrolled_count > 0")),
+    Mutation(OF_ANALYTICS, DURATIONS, change(ANALYTICS, "p95_duration_seconds = null", COMPLETED)),
+    Mutation(OF_ANALYTICS, DURATIONS, change(ANALYTICS, "avg_duration_seconds = 0", "completed_count = 0")),
+    Mutation(OF_ANALYTICS, "durations are not negative", change(ANALYTICS, "avg_duration_seconds = -1", COMPLETED)),
+    Mutation(
+        OF_ANALYTICS,
+        "p50_duration_seconds <= p95_duration_seconds",
+        change(ANALYTICS, "p50_duration_seconds = p95_duration_seconds + 1", COMPLETED),
+    ),
+    Mutation(
+        OF_ANALYTICS,
+        "a count is not zero",
+        change(
+            ANALYTICS,
+            "enrolled_count = 0, completed_count = 0, failed_count = 0, exited_count = 0, goal_count = 0,"
+            " active_count = 0, cohort_converted_count = 0, conversion_rate = null, avg_duration_seconds = null,"
+            " p50_duration_seconds = null, p95_duration_seconds = null",
+        ),
+    ),
+    Mutation(OF_ANALYTICS, GROWTH, change(ANALYTICS, "active_count = active_count + 1", "date > date '2026-03-20'")),
+    Mutation(OF_ANALYTICS, GROWTH, drop(ANALYTICS, "date > date '2026-03-20' and active_count > 0")),
+    Mutation(
+        OF_EXECUTIONS,
+        "enrolled_date is the UTC date of enrolled_at",
+        change(EXECUTIONS, "enrolled_date = enrolled_date + 1"),
+    ),
+    Mutation(
+        OF_EXECUTIONS,
+        "ended_at >= enrolled_at",
+        change(EXECUTIONS, "ended_at = enrolled_at - interval '1 second'", ENDED),
+    ),
+    Mutation(OF_EXECUTIONS, NULL_DURATION, change(EXECUTIONS, "duration_seconds = null", ENDED)),
+    Mutation(OF_EXECUTIONS, NULL_DURATION, change(EXECUTIONS, "duration_seconds = 3", "ended_at is null")),
+    Mutation(
+        OF_EXECUTIONS,
+        "duration_seconds = ended_at - enrolled_at",
+        change(EXECUTIONS, "duration_seconds = duration_seconds + 1e-6", ENDED),
+    ),
+    Mutation(
+        OF_EXECUTIONS,
+        "what converts has reached its goal or is completed",
+        change(EXECUTIONS, "is_converted = true", "goal_reached_at is null and status = 'failed'"),
+    ),
+    Mutation(OF_KPI, "value_count >= 1", change(KPI, "value_count = 0")),
+    Mutation(OF_KPI, ORDER, change(KPI, "value_last = value_max + 1")),
+    Mutation(OF_KPI, ORDER, change(KPI, "value_min = value_last + 1")),
+    Mutation(OF_KPI, "values are below 1e20, either sign", change(KPI, "value_max = 'Infinity'")),
+    Mutation(OF_KPI, MEAN, change(KPI, f"value_sum = value_count * value_max::text::numeric + {TINY}", SEVERAL)),
+    Mutation(OF_KPI, MEAN, change(KPI, f"value_sum = value_count * value_min::text::numeric - {TINY}", SEVERAL)),
+    Mutation(
+        OF_KPI,
+        "value_avg = value_sum / value_count, to 6 decimals",
+        change(KPI, "value_avg = value_avg + 0.000001", SEVERAL),
+    ),
+)
+
+
+def files() -> list[Path]:
+    return sorted((PROJECT / "tests").glob("**/*.sql"))
+
+
+def rules() -> set[tuple[str, str]]:
+    """Every test's rules, as its file writes them."""
+    return {
+        (path.stem, case or literal)
+        for path in files()
+        for case, literal in re.findall(r"\bthen\s+'([^']+)'|'([^']+)'\s+as\s+violation\b", path.read_text())
+    }
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A candidate that a run built, and the statements that find what is wrong with it, per test."""
+
+    warehouse: Connection
+    tests: dict[str, str]
+
+    def violations(self, test: str) -> set[str]:
+        """Rules that the candidate breaks; each must name the day that it holds back."""
+        found = self.warehouse.execute(
+            f"select violation, bool_and(partition_start is not null) from ({self.tests[test]}) as failing group by 1"
+        ).fetchall()
+        assert all(dated for _, dated in found)
+        return {str(violation) for violation, _ in found}
+
+
+@pytest.fixture(scope="module")
+def candidate(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Candidate]:
+    """The demo's, built once: mutations are rolled back."""
+    make_database(server, "source", "template_source")
+    make_database(server, "warehouse", "template_warehouse")
+    lab = Lab(server, Path(tmp_path_factory.getbasetemp()) / "lab")
+    try:
+        demo.fill(lab.source, demo.SMALLEST_SCALE)
+        refresh = lab.run(demo.AS_OF, gate_open=True)
+        assert {outcome.status for outcome in refresh.outcomes.values()} == {"published"}
+        names = {path.stem for path in files()}
+        results = [result for result in refresh.transformer.test("candidate") if result.name in names]
+        assert {result.name: result.status for result in results} == dict.fromkeys(names, "pass")
+        yield Candidate(lab.warehouse, {result.name: result.compiled for result in results})
+    finally:
+        lab.close()
+
+
+@pytest.mark.parametrize(
+    "mutation", MUTATIONS, ids=[f"{number:02}-{mutation.test}" for number, mutation in enumerate(MUTATIONS)]
+)
+def test_a_rule_notices_what_breaks_it(candidate: Candidate, mutation: Mutation) -> None:
+    with candidate.warehouse.transaction(force_rollback=True):
+        assert candidate.warehouse.execute(mutation.statement).rowcount == 1
+        found = candidate.violations(mutation.test)
+    assert mutation.rule in found
+    assert {(mutation.test, rule) for rule in found} <= rules()
+
+
+def test_a_good_candidate_breaks_no_rule(candidate: Candidate) -> None:
+    assert {test: found for test in candidate.tests if (found := candidate.violations(test))} == {}
+
+
+def test_every_rule_has_a_mutation() -> None:
+    assert {(mutation.test, mutation.rule) for mutation in MUTATIONS} == rules()
+    assert {test for test, _ in rules()} == {path.stem for path in files()}

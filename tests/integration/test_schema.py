@@ -1,0 +1,75 @@
+"""Migrations: they lead to what the models say, up and down, and readers' rights are least."""
+
+import alembic.autogenerate
+import alembic.migration
+import psycopg
+import pytest
+import sqlalchemy as sa
+from alembic.script import ScriptDirectory
+from sqlalchemy.pool import NullPool
+
+import models.control
+import models.quality  # noqa: F401  (registers its tables)
+from models.base import WarehouseBase
+from tests.support import Lab
+from warehouse import schema
+from warehouse.catalog import MARTS
+
+
+def engine_of(lab: Lab) -> sa.Engine:
+    return sa.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(lab.server.url("warehouse")), poolclass=NullPool)
+
+
+def test_the_newest_migration_is_the_one_that_runs_ask_for() -> None:
+    assert ScriptDirectory(str(schema.MIGRATIONS)).get_current_head() == schema.HEAD
+
+
+def test_migrations_make_what_the_models_say(lab: Lab) -> None:
+    def of_ours(name: str | None, kind: str, parents: object) -> bool:
+        return kind != "schema" or name in {"control", "quality"}
+
+    with engine_of(lab).connect() as connection:
+        context = alembic.migration.MigrationContext.configure(
+            connection,
+            opts={
+                "include_schemas": True,
+                "include_name": of_ours,
+                "version_table_schema": "control",
+                "compare_type": True,
+                "compare_server_default": False,
+            },
+        )
+        differences = alembic.autogenerate.compare_metadata(context, WarehouseBase.metadata)
+    assert differences == []
+
+
+def test_a_model_that_no_migration_makes_is_noticed(lab: Lab) -> None:
+    lab.warehouse.execute("alter table control.runs drop column message")
+    with pytest.raises(AssertionError):
+        test_migrations_make_what_the_models_say(lab)
+
+
+def test_migrations_go_down_and_up_again(lab: Lab) -> None:
+    url = lab.server.url("warehouse")
+    schema.migrate(lab.warehouse, url, "base")
+    assert not schema.is_current(lab.warehouse)
+    schema.migrate(lab.warehouse, url)
+    assert schema.is_current(lab.warehouse)
+    for mart in MARTS:
+        assert lab.warehouse.execute("select to_regclass(%s)", (f"marts.{mart.name}",)).fetchone() != (None,)
+
+
+def test_the_reading_role_reads_marts_and_nothing_else(lab: Lab) -> None:
+    schema.grant_readers(lab.warehouse, "secret")
+    lab.warehouse.execute("create table marts.made_later (a int)")
+    with psycopg.connect(schema.reader_url(lab.server.url("warehouse"), "secret"), autocommit=True) as reader:
+        for mart in MARTS:
+            reader.execute(f"select * from marts.{mart.name}")
+        reader.execute("select * from marts.made_later")
+        for table in ("control.publications", "quality.quarantine", "control.runs"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                reader.execute(f"select * from {table}")
+        reader.execute("set default_transaction_read_only = off")
+        for statement in ("delete from marts.dim_user", "create table marts.mine (a int)", "create temp table mine (a int)"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                reader.execute(statement)
