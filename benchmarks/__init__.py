@@ -1,1 +1,4 @@
-"""Measurements, side by side in one run. Belongs here: what is quoted. Not here: assertions about time."""
+"""Measurements, side by side in one run.
+
+Belongs here: what is quoted. Does not belong here: assertions about time.
+"""

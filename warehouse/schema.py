@@ -34,8 +34,8 @@ def is_current(warehouse: Connection) -> bool:
     return [row[0] for row in rows] == [HEAD]
 
 
-def migrate(warehouse: Connection, url: str, revision: str = "head") -> None:
-    """Create or upgrade the schemas; idempotent, one transaction.
+def migrate(warehouse: Connection, url: str, revision: str = "head", *, down: bool = False) -> None:
+    """Create or upgrade the schemas, or take migrations back (``down``); idempotent, one transaction.
 
     Raises:
         ConfigurationError: the server has too few locks, the role may not create schemas and roles, or a newer
@@ -55,7 +55,9 @@ def migrate(warehouse: Connection, url: str, revision: str = "head") -> None:
             connection.execute(sa.text("select pg_advisory_xact_lock(hashtext('weir.migrate'))"))
             connection.execute(sa.text("create schema if not exists control"))
             config.attributes["connection"] = connection
-            if revision == "head" or revision > "":
+            if down:
+                alembic.command.downgrade(config, revision)
+            else:
                 alembic.command.upgrade(config, revision)
     except alembic.util.CommandError as error:
         raise ConfigurationError(
@@ -68,6 +70,8 @@ def migrate(warehouse: Connection, url: str, revision: str = "head") -> None:
         ) from None
     finally:
         engine.dispose()
+    if down:
+        return
     with warehouse.transaction():
         warehouse.execute(
             "insert into control.applications (application) select unnest(%s::text[]) on conflict do nothing",

@@ -17,7 +17,9 @@ from warehouse.catalog import MARTS
 
 
 def engine_of(lab: Lab) -> sa.Engine:
-    return sa.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(lab.server.url("warehouse")), poolclass=NullPool)
+    return sa.create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(lab.server.url("warehouse")), poolclass=NullPool
+    )
 
 
 def test_the_newest_migration_is_the_one_that_runs_ask_for() -> None:
@@ -51,7 +53,7 @@ def test_a_model_that_no_migration_makes_is_noticed(lab: Lab) -> None:
 
 def test_migrations_go_down_and_up_again(lab: Lab) -> None:
     url = lab.server.url("warehouse")
-    schema.migrate(lab.warehouse, url, "base")
+    schema.migrate(lab.warehouse, url, "base", down=True)
     assert not schema.is_current(lab.warehouse)
     schema.migrate(lab.warehouse, url)
     assert schema.is_current(lab.warehouse)
@@ -70,6 +72,10 @@ def test_the_reading_role_reads_marts_and_nothing_else(lab: Lab) -> None:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 reader.execute(f"select * from {table}")
         reader.execute("set default_transaction_read_only = off")
-        for statement in ("delete from marts.dim_user", "create table marts.mine (a int)", "create temp table mine (a int)"):
+        for statement in (
+            "delete from marts.dim_user",
+            "create table marts.mine (a int)",
+            "create temp table mine (a int)",
+        ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 reader.execute(statement)

@@ -24,7 +24,9 @@ USERS, CATEGORIES, TASKS, CALENDAR_DAYS, FLOWS, EXECUTIONS = (
     [f"00000000-0000-4000-8000-{kind:04}0000{n:04}" for n in range(count)]
     for kind, count in enumerate((3, 3, 5, 3, 2, 5), start=1)
 )
-ZONES = st.sampled_from(["UTC", "Europe/Paris", "Australia/Lord_Howe", "America/Havana", "Pacific/Kiritimati", "No/Zone"])
+ZONES = st.sampled_from(
+    ["UTC", "Europe/Paris", "Australia/Lord_Howe", "America/Havana", "Pacific/Kiritimati", "No/Zone"]
+)
 STATUSES = st.sampled_from(["pending", "scheduled", "in_progress", "completed", "cancelled"])
 
 
@@ -32,7 +34,9 @@ def quoted(value: object) -> str:
     return "null" if value is None else "'" + str(value).replace("'", "''") + "'"
 
 
-instants = st.integers(-20 * 1440, 8 * 1440).map(lambda minute: (START + dt.timedelta(minutes=minute, seconds=37)).isoformat())
+instants = st.integers(-20 * 1440, 8 * 1440).map(
+    lambda minute: (START + dt.timedelta(minutes=minute, seconds=37)).isoformat()
+)
 maybe_instants = st.one_of(st.none(), instants, st.sampled_from(["infinity", "1980-01-01T00:00:00Z"]))
 
 
@@ -68,46 +72,55 @@ deleted = st.sampled_from([None, None, None, START.isoformat()])
 @st.composite
 def changes(draw: st.DrawFn) -> str:
     """One statement that an application might execute; ids are few, so that statements meet."""
-    kind = draw(st.sampled_from(["task", "task", "task", "calendar", "user", "category", "execution", "execution", "flow", "metric", "remove"]))
+    kinds = ["task", "calendar", "user", "category", "execution", "flow", "metric", "remove"]
+    kind = draw(st.sampled_from([*kinds, "task", "task", "execution"]))
     user, flow = draw(st.sampled_from(USERS)), draw(st.sampled_from(FLOWS))
     if kind == "task":
         task = {
             "task_id": draw(st.sampled_from(TASKS)), "user_id": user, "title": draw(st.text("ab", max_size=1)),
-            "category_id": draw(st.sampled_from([None, *CATEGORIES])), "status": draw(STATUSES), "scheduled_slots": draw(slots()),
-            "completed_at": draw(maybe_instants), "deleted_at": draw(deleted),
+            "category_id": draw(st.sampled_from([None, *CATEGORIES])), "status": draw(STATUSES),
+            "scheduled_slots": draw(slots()), "completed_at": draw(maybe_instants), "deleted_at": draw(deleted),
         }  # fmt: skip
+        statement = upsert("scheduling.tasks", "task_id", task)
+        if task["category_id"] is None:
+            return statement
         # The category may be gone by then.
-        return (
-            upsert("scheduling.tasks", "task_id", task)
-            if task["category_id"] is None
-            else f"do $$ begin {upsert('scheduling.tasks', 'task_id', task)}; exception when foreign_key_violation then null; end $$"
-        )
+        return f"do $$ begin {statement}; exception when foreign_key_violation then null; end $$"
     if kind == "calendar":
         day = draw(st.integers(0, len(CALENDAR_DAYS) - 1))
         return upsert(
             "scheduling.user_calendar_days", "calendar_day_id",
-            {"calendar_day_id": CALENDAR_DAYS[day], "user_id": USERS[day], "date": "2024-01-01", "focus_slots": draw(slots())},
+            {
+                "calendar_day_id": CALENDAR_DAYS[day], "user_id": USERS[day], "date": "2024-01-01",
+                "focus_slots": draw(slots()),
+            },
         )  # fmt: skip
     if kind == "user":
-        return f"update scheduling.users set timezone = {quoted(draw(ZONES))}, deleted_at = {quoted(draw(deleted))} where user_id = '{user}'"
+        return (
+            f"update scheduling.users set timezone = {quoted(draw(ZONES))}, deleted_at = {quoted(draw(deleted))}"
+            f" where user_id = '{user}'"
+        )
     if kind == "category":
         name = draw(st.sampled_from(["Work", "Play", "Uncategorized"]))
-        category = {"category_id": draw(st.sampled_from(CATEGORIES)), "user_id": user, "name": name, "deleted_at": draw(deleted)}
+        category = {
+            "category_id": draw(st.sampled_from(CATEGORIES)), "user_id": user, "name": name, "deleted_at": draw(deleted)
+        }  # fmt: skip
         return upsert("scheduling.categories", "category_id", category)
     if kind == "execution":
         return upsert(
             "workflows.workflow_executions", "execution_id",
             {
                 "execution_id": draw(st.sampled_from(EXECUTIONS)), "workflow_id": flow, "contact_id": USERS[0],
-                "status": draw(st.sampled_from(["active", "completed", "failed", "exited"])), "enrolled_at": draw(instants),
-                "ended_at": draw(maybe_instants), "goal_reached_at": draw(maybe_instants),
+                "status": draw(st.sampled_from(["active", "completed", "failed", "exited"])),
+                "enrolled_at": draw(instants), "ended_at": draw(maybe_instants), "goal_reached_at": draw(maybe_instants),
             },
         )  # fmt: skip
     if kind == "flow":
+        window = draw(st.sampled_from(["null", "0", "86400"]))
         return draw(
             st.sampled_from(
                 [
-                    f"update workflows.workflows set conversion_window_seconds = {draw(st.sampled_from(['null', '0', '86400']))} where workflow_id = '{flow}'",
+                    f"update workflows.workflows set conversion_window_seconds = {window} where workflow_id = '{flow}'",
                     f"update workflows.workflows set deleted_at = {quoted(draw(deleted))} where workflow_id = '{flow}'",
                     f"update workflows.workflow_steps set deleted_at = {quoted(draw(deleted))} where workflow_id = '{flow}'",
                     f"update workflows.workflow_steps set workflow_id = '{flow}', position = position + 1",
@@ -139,7 +152,9 @@ def changes(draw: st.DrawFn) -> str:
 
 
 batches = st.lists(
-    st.tuples(st.lists(changes(), min_size=1, max_size=12), st.integers(0, 40).map(lambda hours: dt.timedelta(hours=hours))),
+    st.tuples(
+        st.lists(changes(), min_size=1, max_size=12), st.integers(0, 40).map(lambda hours: dt.timedelta(hours=hours))
+    ),
     min_size=2,
     max_size=4,
 )

@@ -21,7 +21,7 @@ PYPROJECT = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
 LOCKS = {
     name: (REPOSITORY / name).read_text(encoding="utf-8") for name in ("requirements.lock", "requirements-uv.lock")
 }
-OWN = {"models", "warehouse", "assets", "orchestration", "tests"}
+OWN = {"models", "warehouse", "assets", "orchestration", "tests", "benchmarks"}
 
 
 def declared(pyproject: str) -> dict[str, Requirement]:

@@ -69,7 +69,7 @@ def test_every_contract_has_a_case_that_breaks_it() -> None:
 
 
 def test_every_package_has_its_layer() -> None:
-    packages = {path.parent.name for path in REPOSITORY.glob("*/__init__.py")} - {"tests"}
+    packages = {path.parent.name for path in REPOSITORY.glob("*/__init__.py")} - {"tests", "benchmarks"}
     (layers,) = (contract["layers"] for contract in CONFIG["contracts"] if contract["type"] == "layers")
     assert packages == set(CONFIG["root_packages"]) == set(layers)
 
