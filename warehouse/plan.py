@@ -259,7 +259,7 @@ def _choose_days(warehouse: Connection, parameters: Parameters, mart: Mart) -> N
             " from control.applications as a, generate_series("
             "  greatest(%(from)s::date, a.first_date, %(first)s)::timestamp,"
             "  least(%(to)s::date, %(last)s)::timestamp, interval '1 day') as day"
-            " where a.application = %(application)s",
+            " where a.application = %(application)s and a.first_date is not null",
             words,
         )
         return
@@ -278,7 +278,8 @@ def _choose_days(warehouse: Connection, parameters: Parameters, mart: Mart) -> N
             cross join generate_series(
                 greatest(a.first_date, %(first)s)::timestamp, %(last)s::timestamp, interval '1 day'
             ) as day
-            where a.application = %(application)s and not exists (
+            -- Days begin with data: greatest() would pass over a null.
+            where a.application = %(application)s and a.first_date is not null and not exists (
                 select from control.publications as p
                 where p.mart = %(mart)s and p.partition_start = day::date
             )

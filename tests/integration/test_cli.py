@@ -7,7 +7,6 @@ refused (``test_bad_input``), and what marts contain.
 
 import contextlib
 import json
-import os
 import re
 import signal
 import socket
@@ -281,7 +280,7 @@ def test_a_run_killed_while_it_publishes_is_made_up_for_by_the_next(published: P
     assert marts(published) == before
 
     with run_that_waits(published, "marts.kpi_daily", "share") as process:
-        with pytest.raises(ConfigurationError, match="run .* is working on this warehouse"):
+        with pytest.raises(ConfigurationError, match=r"run .* is working on this warehouse"):
             take_lock(published)
         process.send_signal(signal.SIGKILL)
         assert end(process, seconds=60).code == -signal.SIGKILL
@@ -343,4 +342,4 @@ def test_output_that_nobody_reads_to_its_end_is_no_error(published: Path) -> Non
     assert process.stderr.read() == ""
     process.stderr.close()
     assert process.wait(60) in (0, 1, 128 + signal.SIGPIPE)
-    assert os.path.exists(published)
+    assert published.exists()

@@ -227,3 +227,13 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
     lab.start_over()
     lab.run(later)
     assert lab.dump() == incremental
+
+
+def test_an_application_without_data_has_no_days(lab: Lab) -> None:
+    empty = lab.run(AS_OF, gate_open=True)
+    assert dated(lab.published_since(empty)) == {}
+    assert_published(lab, AS_OF)
+    lab.write(metric("projects", "1", "2024-04-01T00:00:00Z"))
+    first = lab.run(AS_OF, gate_open=True)
+    days = {str(dt.date(2024, 4, 1) + dt.timedelta(days=n)) for n in range(11)}
+    assert dated(lab.published_since(first)) == {"kpi_daily": days}

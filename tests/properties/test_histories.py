@@ -112,17 +112,18 @@ def changes(draw: st.DrawFn) -> str:
             {
                 "execution_id": draw(st.sampled_from(EXECUTIONS)), "workflow_id": flow, "contact_id": USERS[0],
                 "status": draw(st.sampled_from(["active", "completed", "failed", "exited"])),
-                "enrolled_at": draw(instants), "ended_at": draw(maybe_instants), "goal_reached_at": draw(maybe_instants),
+                "enrolled_at": draw(instants), "ended_at": draw(maybe_instants),
+                "goal_reached_at": draw(maybe_instants),
             },
         )  # fmt: skip
     if kind == "flow":
-        window = draw(st.sampled_from(["null", "0", "86400"]))
+        window, gone = draw(st.sampled_from(["null", "0", "86400"])), quoted(draw(deleted))
         return draw(
             st.sampled_from(
                 [
                     f"update workflows.workflows set conversion_window_seconds = {window} where workflow_id = '{flow}'",
-                    f"update workflows.workflows set deleted_at = {quoted(draw(deleted))} where workflow_id = '{flow}'",
-                    f"update workflows.workflow_steps set deleted_at = {quoted(draw(deleted))} where workflow_id = '{flow}'",
+                    f"update workflows.workflows set deleted_at = {gone} where workflow_id = '{flow}'",
+                    f"update workflows.workflow_steps set deleted_at = {gone} where workflow_id = '{flow}'",
                     f"update workflows.workflow_steps set workflow_id = '{flow}', position = position + 1",
                 ]
             )

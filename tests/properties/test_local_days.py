@@ -1,6 +1,7 @@
 """Local days: windows tile time, and agree with a scan for the first instant of each date."""
 
 import datetime as dt
+import itertools
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ def test_windows_tile_time_and_agree_with_the_reference(zone: str, first: dt.dat
     last = first + dt.timedelta(days=5)
     found = list(local_days.windows(zone, first, last))
     assert [date for date, _, _ in found] == [first + dt.timedelta(days=n) for n in range(6)]
-    assert all(before[2] == after[1] for before, after in zip(found, found[1:], strict=False))
+    assert all(before[2] == after[1] for before, after in itertools.pairwise(found))
     assert [(start, end) for _, start, end in found] == [reference.windows(zone, date) for date, _, _ in found]
 
 
