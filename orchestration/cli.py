@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -103,9 +103,13 @@ def source_create() -> None:
     chosen = settings_module.load()
     places = chosen.start()
     made: list[str] = []
-    for url, applications in _by_url(places).items():
-        setting = chosen.source_setting(applications[0])
-        with session(url, name="weir source create", setting=setting) as connection:
+    with ExitStack() as sessions:
+        sources = [
+            (session(url, name="weir source create", setting=chosen.source_setting(applications[0])), applications)
+            for url, applications in _by_url(places).items()
+        ]
+        opened = [(sessions.enter_context(source), applications) for source, applications in sources]
+        for connection, applications in opened:  # all answer
             made += loading.create(connection, applications)
     err.print(f"created {len(made)} tables" if made else "the source tables are there already")
 
@@ -145,7 +149,7 @@ def demo(
     publishes.
     """
     from warehouse import demo as generator
-    from warehouse import loading, status
+    from warehouse import loading, schema, status
     from warehouse.plan import Parameters
     from warehouse.refresh import new_run_id
 
@@ -156,17 +160,18 @@ def demo(
         raise ConfigurationError("the demo fills one source; unset WEIR_SOURCE_URL_<APPLICATION>")
     (url,) = urls
     with (
-        session(url, name="weir demo", setting=chosen.source_setting(APPLICATIONS[0])) as connection,
+        session(url, name="weir demo", setting=chosen.source_setting(APPLICATIONS[0])) as source,
+        _warehouse(places, "weir demo") as warehouse,
         _progress() as say,
     ):
-        loading.create(connection)
-        if filled := loading.filled(connection):
+        if not schema.is_current(warehouse):
+            _set_up(chosen, places, warehouse)
+        loading.create(source)
+        if filled := loading.filled(source):
             say(f"the source has data already ({', '.join(filled[:2])}, ...); leaving it as it is")
         else:
-            rows = generator.fill(connection, scale)
+            rows = generator.fill(source, scale)
             say(f"generated {sum(rows.values()):,} rows in {len(rows)} tables")
-    _prepare(chosen, places)
-    with _warehouse(places, "weir demo") as warehouse:
         # Later runs moved on from the demo's instant: then there is nothing that it could add.
         as_of = max([generator.AS_OF, *(mart.as_of for mart in status.marts(warehouse) if mart.as_of)])
     _run(Parameters(new_run_id(), as_of, chosen.earliest_date), as_json=as_json)
@@ -176,7 +181,8 @@ def demo(
             "  weir status          what stands in the marts, how fresh, what is quarantined\n"
             '  psql "$(weir url bi)"  the marts, as a BI tool reads them, e.g.\n'
             "      select date, sum(total_scheduled_minutes) from marts.analytics_daily_metrics group by 1 order by 1\n"
-            "  weir down            stop the embedded server"
+            "  weir down            stop the embedded server",
+            soft_wrap=True,
         )
 
 
@@ -426,7 +432,8 @@ def _print_run(refresh: "Refresh", seconds: dict[str, float], total: float) -> N
     for outcome in refresh.outcomes.values():
         for name, partitions, rows in partitions_of(outcome):
             held = len(outcome.held_back.get(name, ()))
-            result = "published" if name in outcome.rows else "held back"
+            kept = "held back" if outcome.status == "blocked" else "not published"
+            result = "published" if name in outcome.rows else kept
             table.add_row(
                 outcome.application, name, f"{partitions:,}", f"{rows:,}",
                 f"{result}, {held:,} days held back" if held and name in outcome.rows else result,
@@ -435,7 +442,7 @@ def _print_run(refresh: "Refresh", seconds: dict[str, float], total: float) -> N
         out.print(table)
     elif not any(outcome.error for outcome in refresh.outcomes.values()):
         out.print("nothing to do: the marts are up to date")
-    out.print(f"{total:.1f} s: " + ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()))
+    out.print(f"{total:.1f} s: " + ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()), soft_wrap=True)
 
 
 def _outcome(outcome: "Outcome") -> dict[str, Any]:

@@ -32,6 +32,7 @@ def refresh(context: dg.InitResourceContext) -> Iterator[Refresh]:
     with session(places.warehouse_url, name="weir", setting="WEIR_WAREHOUSE_URL") as warehouse:
         if not schema.is_current(warehouse):
             schema.migrate(warehouse, places.warehouse_url)
+            schema.grant_readers(warehouse, chosen.reader_password(schema.BI_ROLE))
     parameters = Parameters(
         run_id=context.run_id or "",
         as_of=dt.datetime.fromisoformat(config["as_of"]) if "as_of" in config else dt.datetime.now(dt.UTC),

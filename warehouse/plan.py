@@ -144,8 +144,9 @@ def deploy(warehouse: Connection, transformer: Transformer, parameters: Paramete
         for application in APPLICATIONS
         if fetch_row(warehouse, "select to_regclass(%s) is not null", (f"raw.{source_tables(application)[0].raw}",))[0]
     ]
-    if deployed:
-        transformer.run(*(f"staging.{application}" for application in deployed))
+    # Only what is missing: making a view anew drops the views of facts that read it.
+    if made := [application for application in deployed if not current or application in views]:
+        transformer.run(*(f"staging.{application}" for application in made))
     schema.describe(warehouse, transformer.descriptions(mart.name for mart in marts()))
     return True
 

@@ -69,6 +69,7 @@ checkpoint_timeout = 15min          # the same
 timezone = 'UTC'                    # never the machine's zone: days must not depend on it
 log_timezone = 'UTC'                # comparable with Weir's own instants
 lc_messages = 'C'                   # English messages, whatever the machine speaks
+client_connection_check_interval = 1s  # sessions of a killed run end, and their locks with them
 jit = off                           # compiling costs more than it saves on a run's partitions
 logging_collector = on              # so that the log can rotate while the server runs
 log_directory = 'log'               # inside the data directory

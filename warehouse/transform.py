@@ -9,6 +9,8 @@ the manifest. Importing dbt takes seconds, so it happens at the first call only.
 
 import hashlib
 import os
+import signal
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -71,17 +73,21 @@ class Transformer:
         self._place = (project_hash(), warehouse_url, str(state))
         self._manifest: Any = _manifests.get(self._place)
 
-    def run(self, *selection: str, with_tests: bool = False) -> list[NodeResult]:
-        """Build the selected models in order of their dependencies, and their tests after them if asked.
+    def run(self, *selection: str) -> list[NodeResult]:
+        """Build the selected models in order of their dependencies.
 
         Raises:
             DbtError: a model failed; the message is dbt's own.
         """
-        return self._invoke("build" if with_tests else "run", *selection)
+        return self._invoke("run", *selection)
 
     def test(self, *selection: str) -> list[NodeResult]:
         """Run the selected data tests; failing ones are results, not errors."""
-        return self._invoke("test", *selection)
+        return self._invoke("test", *selection, left_out="unit_test")
+
+    def unit_test(self) -> list[NodeResult]:
+        """Run the models' unit tests, for developers; they need relations that a run has made."""
+        return self._invoke("test", left_out="test")
 
     def manifest(self) -> Any:
         """The parsed project (``dbt.contracts.graph.manifest.Manifest``)."""
@@ -100,7 +106,7 @@ class Transformer:
             for name in models
         }
 
-    def _invoke(self, command: str, *selection: str) -> list[NodeResult]:
+    def _invoke(self, command: str, *selection: str, left_out: str | None = None) -> list[NodeResult]:
         with self._environment():
             from dbt.cli.main import dbtRunner
 
@@ -109,9 +115,10 @@ class Transformer:
             arguments = [command, *self._flags()]
             if selection:
                 arguments += ["--select", *selection]
-            if command in {"test", "build"}:
-                arguments += ["--exclude-resource-type", "unit_test"]  # those are for developers
-            answer = dbtRunner(manifest=self._manifest).invoke(arguments)
+            if left_out:
+                arguments += ["--exclude-resource-type", left_out]
+            with _interruptible():
+                answer = dbtRunner(manifest=self._manifest).invoke(arguments)
         if answer.exception is not None:
             if isinstance(answer.exception, Exception):
                 raise DbtError(_one_line(str(answer.exception)))
@@ -164,6 +171,22 @@ class Transformer:
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM cancel dbt's queries: it knows KeyboardInterrupt, but not what Dagster raises."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _node_result(result: Any) -> NodeResult:

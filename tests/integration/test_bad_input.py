@@ -213,11 +213,17 @@ def test_an_application_whose_own_source_does_not_answer_is_named_by_its_own_set
     assert answer.endswith("start the server or mend WEIR_SOURCE_URL_SERVICES")
 
 
-@pytest.mark.parametrize("words", ["init", "status", "run", "url bi"])
+@pytest.mark.parametrize("words", ["init", "status", "run", "url bi", "demo"])
 def test_a_warehouse_that_does_not_answer_is_named(bench: Bench, words: str) -> None:
     assert bench.refused(*words.split(), warehouse_url=NOWHERE) == (
         "127.0.0.1:1/nowhere does not answer (Connection refused); start the server or mend WEIR_WAREHOUSE_URL"
     )
+    assert bench.source_rows() == 0
+
+
+def test_source_create_makes_nothing_before_all_sources_answer(bare: Bench) -> None:
+    assert bare.refused("source", "create", source_url_services=NOWHERE).endswith("mend WEIR_SOURCE_URL_SERVICES")
+    assert bare.ask(bare.source, OWN_SCHEMAS) == 0
 
 
 def test_a_name_that_nobody_knows_is_told_from_a_server_that_is_down(bench: Bench) -> None:

@@ -158,8 +158,8 @@ def spoilt(lab: Lab) -> mock.Mock:
     """Makes the candidate of workflow_analytics wrong on 2024-03-03, right after it was built."""
     build = Transformer.run
 
-    def run(self: Transformer, *selection: str, with_tests: bool = False) -> object:
-        results = build(self, *selection, with_tests=with_tests)
+    def run(self: Transformer, *selection: str) -> object:
+        results = build(self, *selection)
         if "candidate.workflows" in selection:
             lab.warehouse.execute(
                 "update candidate.workflow_analytics set completed_count = completed_count + 1"
@@ -230,3 +230,11 @@ def test_too_large_a_share_of_quarantined_rows_blocks_their_application(lab: Lab
 
 def test_the_catalog_lists_every_mart_of_an_application_once() -> None:
     assert sorted(m.name for a in (*APPLICATIONS, CALENDAR) for m in marts(a)) == sorted({m.name for m in MARTS})
+
+
+def test_the_unit_tests_of_the_models_pass(lab: Lab) -> None:
+    lab.write(*BEGINNING)
+    refresh = lab.run(AS_OF, gate_open=True)
+    results = refresh.transformer.unit_test()
+    assert len(results) >= 15
+    assert {result.name: result.status for result in results if result.status != "pass"} == {}
