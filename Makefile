@@ -12,7 +12,7 @@ demo: install  ## install, start PostgreSQL, generate data, run the whole pipeli
 	@$(BIN)/weir demo
 
 test: install  ## install, then run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 install: $(STAMP)  ## install into .venv from the lock file
 

@@ -419,8 +419,8 @@ def _check_sources(chosen: Settings, places: "Places", applications: tuple[str, 
         lacking = [name for of_application in missing for name in of_application]
         more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
         problems.append(
-            f"the source {without_password(url)} lacks {lacking[0]}{more}; create the tables (weir source create), "
-            f"or point {setting} to the database that has them"
+            f"the source {without_password(url)} lacks {lacking[0]}{more}; create what is missing (weir source "
+            f"create makes all tables), or point {setting} to the database that has them"
         )
     raise ConfigurationError("; ".join(problems))
 

@@ -109,8 +109,8 @@ def extract(
     if missing := missing_tables(source, application):
         raise ConfigurationError(
             f"the source of {application} lacks {', '.join(missing[:3])}"
-            f"{' and more' if len(missing) > 3 else ''}: create the tables (weir source create), grant the "
-            f"role access, or point WEIR_SOURCE_URL_{application.upper()} to the right database"
+            f"{' and more' if len(missing) > 3 else ''}: create what is missing (weir source create makes all "
+            f"tables), or point WEIR_SOURCE_URL_{application.upper()} to the database that has them"
         )
     source.isolation_level = IsolationLevel.REPEATABLE_READ
     source.read_only = True

@@ -377,8 +377,8 @@ def test_a_readers_url_that_would_not_work_is_not_printed(fresh: Bench, tmp_path
 def test_a_run_before_source_create_names_what_is_missing_and_makes_nothing(bare: Bench) -> None:
     port = urlsplit(bare.url(bare.source)).port
     assert bare.refused("run") == (
-        f"the source 127.0.0.1:{port}/bare_source lacks scheduling.users and 11 more; create the tables "
-        "(weir source create), or point WEIR_SOURCE_URL to the database that has them"
+        f"the source 127.0.0.1:{port}/bare_source lacks scheduling.users and 11 more; create what is missing "
+        "(weir source create makes all tables), or point WEIR_SOURCE_URL to the database that has them"
     )
     assert bare.ask(bare.warehouse, "select to_regnamespace('control')") is None
 
