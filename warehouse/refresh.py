@@ -124,6 +124,8 @@ class Refresh:
         ):
             batch = extract(application, source, self.warehouse, self.parameters.run_id, self.say)
         self.outcomes[application].batch = batch
+        if batch.changed:
+            gate.prepare()
         return batch
 
     def refresh_facts(self, application: str) -> bool:
