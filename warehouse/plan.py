@@ -313,7 +313,7 @@ def _is_stale(warehouse: Connection, parameters: Parameters, mart: Mart) -> bool
                 warehouse,
                 """
                 with wanted as (
-                    select distinct timezone, first_date, least(%s::date, 'infinity') as last_date
+                    select distinct timezone, first_date, %s::date as last_date
                     from intermediate.int_scheduling__users cross join intermediate.int_scheduling__first_day
                     where first_date <= %s
                 ), published as (
