@@ -24,6 +24,7 @@ $(STAMP): requirements.lock pyproject.toml
 	  && $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock; then :; \
 	else $(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock; fi
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m warehouse.transform  # has dbt parse the project once, here and not in the first run
 	@touch $@
 
 lock:  ## resolve the ranges of pyproject.toml anew

@@ -10,16 +10,12 @@ here: publication (``warehouse.publish``), which asks the gate's verdict first.
 Every suite begins with the row count, expected from raw: an empty candidate would pass all other checks.
 """
 
-import contextlib
 import datetime as dt
-import importlib
 import logging
 import os
-import threading
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,19 +47,6 @@ class Check:
     observed: str | None = None
     expected: str | None = None
     partitions: tuple[dt.date, ...] = ()
-
-
-@cache
-def prepare() -> None:
-    """Begin to import Great Expectations in a thread: seconds that pass while the server builds."""
-    threading.Thread(target=_import_expectations, name="import great_expectations", daemon=True).start()
-
-
-def _import_expectations() -> None:
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    with warnings.catch_warnings(), contextlib.suppress(ImportError):
-        warnings.simplefilter("ignore")
-        importlib.import_module("great_expectations")
 
 
 def reconcile(warehouse: Connection, plan: Plan) -> tuple[list[Check], dict[str, int]]:

@@ -97,6 +97,16 @@ def begin(warehouse: Connection, parameters: Parameters, applications: Sequence[
         warehouse.execute("delete from control.run_partitions")
 
 
+def is_new(warehouse: Connection) -> bool:
+    """Whether any application's facts have yet to be built from all its rows."""
+    (new,) = fetch_row(
+        warehouse,
+        "select bool_or(facts_batch_id is null) from control.applications where application = any (%s)",
+        (list(APPLICATIONS),),
+    )
+    return bool(new)
+
+
 def deploy(warehouse: Connection, transformer: Transformer, parameters: Parameters) -> bool:
     """Make staging views anew where models, settings or time-zone data have changed since they were made.
 

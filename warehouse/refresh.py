@@ -15,7 +15,7 @@ from typing import Self
 
 from psycopg.types.json import Jsonb
 
-from warehouse import gate, lock, plan, publish, quarantine
+from warehouse import gate, lock, plan, publish, quarantine, warm_up
 from warehouse.catalog import APPLICATIONS, CALENDAR
 from warehouse.database import Connection, connect, session
 from warehouse.errors import BlockedError, WeirError
@@ -125,7 +125,7 @@ class Refresh:
             batch = extract(application, source, self.warehouse, self.parameters.run_id, self.say)
         self.outcomes[application].batch = batch
         if batch.changed:
-            gate.prepare()
+            warm_up.begin()
         return batch
 
     def refresh_facts(self, application: str) -> bool:
@@ -239,6 +239,8 @@ class Refresh:
             self._warehouse = connect(self.places.warehouse_url, name="weir run", setting="WEIR_WAREHOUSE_URL")
             self._stack.callback(self._warehouse.close)
             plan.begin(self.warehouse, self.parameters, (*self.applications, CALENDAR))
+            if plan.is_new(self.warehouse):
+                warm_up.begin()
             with self.warehouse.transaction():
                 self.warehouse.execute(
                     "update control.runs set status = 'failed', message = 'ended without a word', finished_at = now()"

@@ -3,13 +3,24 @@
 Belongs here: how dbt is called and what it answers. Does not belong here: which partitions to build
 (``warehouse.plan``) and what failing tests mean (``warehouse.gate``).
 
-dbt parses once per process (and partially, where an earlier process left its state); every later call reuses
-the manifest. Importing dbt takes seconds, so it happens at the first call only.
+dbt parses the project once per version: the manifest is kept beside the project by the installation (for the
+default name of the database, which is part of it) and otherwise in the state directory. Importing dbt takes
+seconds, so it happens at the first call only, or in a thread while the server works (``warehouse.warm_up``).
+
+    python -m warehouse.transform
+
+is what the installation calls.
 """
 
+import contextlib
 import hashlib
+import importlib
+import importlib.metadata
 import os
+import pickle
 import signal
+import sys
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -24,6 +35,10 @@ from warehouse.database import OPTIONS
 from warehouse.errors import WeirError
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
+PREPARED = PROJECT / "target"
+"""Where the installation keeps the manifest; read, if it is of this version, never needed."""
+
+DEFAULT_DATABASE = "warehouse"
 
 
 @dataclass(frozen=True)
@@ -55,7 +70,7 @@ def project_hash() -> str:
     return digest.hexdigest()[:16]
 
 
-_manifests: dict[tuple[str, str, str], Any] = {}
+_manifests: dict[str, Any] = {}
 
 
 class Transformer:
@@ -69,9 +84,8 @@ class Transformer:
     def __init__(self, warehouse_url: str, state: Path) -> None:
         self._parts = conninfo.conninfo_to_dict(warehouse_url)
         self._state = state
-        # Where relations live is part of a manifest; between runs on one warehouse nothing in it changes.
-        self._place = (project_hash(), warehouse_url, str(state))
-        self._manifest: Any = _manifests.get(self._place)
+        # Of the place where relations live only the database's name is part of a manifest.
+        self._manifest_name = manifest_name(str(self._parts.get("dbname", "")))
 
     def run(self, *selection: str) -> list[NodeResult]:
         """Build the selected models in order of their dependencies.
@@ -91,9 +105,22 @@ class Transformer:
 
     def manifest(self) -> Any:
         """The parsed project (``dbt.contracts.graph.manifest.Manifest``)."""
-        if self._manifest is None:
-            self._invoke("parse")
-        return self._manifest
+        if self._manifest_name not in _manifests:
+            _manifests[self._manifest_name] = self._kept_manifest() or self._parse()
+        return _manifests[self._manifest_name]
+
+    def _kept_manifest(self) -> Any:
+        importlib.import_module("dbt.cli.main")  # its settings of logging and warnings come first
+        for folder in (PREPARED, self._state):
+            # One that cannot be read is parsed anew: it is a convenience.
+            with contextlib.suppress(OSError, EOFError, pickle.UnpicklingError, AttributeError, ImportError):
+                return pickle.loads((folder / self._manifest_name).read_bytes())
+        return None
+
+    def _parse(self) -> Any:
+        manifest = self._call(None, "parse", self._flags()).result
+        keep_manifest(manifest, self._state / self._manifest_name)
+        return manifest
 
     def descriptions(self, models: Iterable[str]) -> dict[str, tuple[str, dict[str, str]]]:
         """Descriptions of models and of their columns, as the project's yml files give them."""
@@ -107,30 +134,27 @@ class Transformer:
         }
 
     def _invoke(self, command: str, *selection: str, left_out: str | None = None) -> list[NodeResult]:
-        with self._environment():
-            from dbt.cli.main import dbtRunner
-
-            if self._manifest is None and command != "parse":
-                self._invoke("parse")
-            arguments = [command, *self._flags()]
-            if selection:
-                arguments += ["--select", *selection]
-            if left_out:
-                arguments += ["--exclude-resource-type", left_out]
-            with _interruptible():
-                answer = dbtRunner(manifest=self._manifest).invoke(arguments)
-        if answer.exception is not None:
-            if isinstance(answer.exception, Exception):
-                raise DbtError(_one_line(str(answer.exception)))
-            raise answer.exception  # dbt returns even KeyboardInterrupt as a result
-        if command == "parse":
-            self._manifest = _manifests[self._place] = answer.result
-            return []
-        results = [_node_result(result) for result in answer.result or ()]
+        arguments = self._flags()
+        if selection:
+            arguments += ["--select", *selection]
+        if left_out:
+            arguments += ["--exclude-resource-type", left_out]
+        results = [_node_result(result) for result in self._call(self.manifest(), command, arguments).result or ()]
         for result in results:
             if result.status == "error":
                 raise DbtError(f"dbt could not build {result.name}: {_one_line(result.message)}")
         return results
+
+    def _call(self, manifest: Any, command: str, arguments: list[str]) -> Any:
+        from dbt.cli.main import dbtRunner
+
+        with self._environment(), _interruptible():
+            answer = dbtRunner(manifest=manifest).invoke([command, *arguments])
+        if isinstance(answer.exception, Exception):
+            raise DbtError(_one_line(str(answer.exception)))
+        if answer.exception is not None:
+            raise answer.exception  # dbt returns even KeyboardInterrupt as a result
+        return answer
 
     def _flags(self) -> list[str]:
         self._state.mkdir(parents=True, exist_ok=True)
@@ -146,6 +170,7 @@ class Transformer:
             "--no-use-colors",
             "--no-print",
             "--no-write-json",  # half a second per call, and nobody reads the files
+            "--no-partial-parse",  # whole manifests are kept instead
         ]  # fmt: skip
 
     @contextmanager
@@ -171,6 +196,23 @@ class Transformer:
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
+
+
+def manifest_name(database: str) -> str:
+    """File name of the manifest of this version of project, dbt and Python, for a database of this name."""
+    parts = (project_hash(), importlib.metadata.version("dbt-core"), sys.version, database)
+    return f"manifest-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.pickle"
+
+
+def keep_manifest(manifest: Any, path: Path) -> None:
+    """Write a manifest whole or not at all, and drop those of other versions."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as new:
+        pickle.dump(manifest, new)
+        os.fchmod(new.fileno(), 0o644)  # an installation may be another user's
+    for old in path.parent.glob("manifest-*.pickle"):
+        old.unlink(missing_ok=True)
+    Path(new.name).rename(path)
 
 
 @contextmanager
@@ -205,3 +247,10 @@ def _node_result(result: Any) -> NodeResult:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())[:500]
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        # Nothing connects while parsing.
+        transformer = Transformer(f"postgresql://nobody@localhost/{DEFAULT_DATABASE}", Path(folder))
+        keep_manifest(transformer.manifest(), PREPARED / manifest_name(DEFAULT_DATABASE))
