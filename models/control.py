@@ -9,7 +9,7 @@ other than the parameters of the current run.
 import datetime as dt
 from typing import Annotated, Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Text
@@ -20,6 +20,10 @@ SCHEMA = "control"
 
 Name = Annotated[str, mapped_column(primary_key=True)]
 """A name that is (part of) a primary key."""
+IsHeldBack = Annotated[
+    bool,
+    mapped_column(Boolean, server_default=text("false"), comment="Failed a blocking check: keeps its last good rows."),
+]
 
 
 class Application(WarehouseBase):
@@ -162,6 +166,7 @@ class RunPartition(WarehouseBase):
     application: Mapped[str]
     mart: Mapped[str]
     partition_start: Mapped[dt.date | None]
+    is_held_back: Mapped[IsHeldBack]
 
 
 class CurrentRun(WarehouseBase):

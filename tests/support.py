@@ -183,9 +183,11 @@ def expected(
     return {
         "analytics_daily_metrics": scheduling.analytics_daily_metrics(),
         "category_daily_metrics": scheduling.category_daily_metrics(),
+        "analytics_monthly_metrics": scheduling.analytics_monthly_metrics(),
         "workflow_executions": workflows.workflow_executions(),
         "workflow_analytics": workflows.workflow_analytics(),
         "kpi_daily": services.kpi_daily(),
+        "kpi_monthly": services.kpi_monthly(),
         **reference.dimensions(tables),
     }
 

@@ -6,12 +6,17 @@ an entry here, a dbt model under ``candidate/`` and a table in a migration.
 Does not belong here: queries, and what a mart means (its dbt model).
 """
 
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 import sqlalchemy as sa
 
 from models import source
+
+Grain = Literal["day", "week", "month"]
+"""What a partition of the ledger is; weeks begin on Monday. As ``date_trunc`` names them."""
 
 CALENDAR = "calendar"
 """The group of marts that depend on no application's rows."""
@@ -51,15 +56,25 @@ class SourceTable:
 class Mart:
     """A published table.
 
-    ``date_column`` is the column that its monthly partitions are ranges of (None: undated, published whole);
-    ``grain`` names what a partition of the ledger is. ``volatile`` columns (marked † in the contract) are
-    left out of content hashes.
+    ``date_column`` is the column that its monthly partitions are ranges of (None: undated, published whole).
+    ``volatile`` columns (marked † in the contract) are left out of content hashes.
+
+    A partition of the ledger is a period of ``grain``, named by its first day. Marts that are ``made_from``
+    others are built after them, from the days as they will stand (macro ``standing``), and need building for
+    every period of ``periods`` that holds a day of theirs that changes.
     """
 
     name: str
     application: str
     key: tuple[str, ...]
     date_column: str | None = None
+    grain: Grain = "day"
+    is_instant: bool = False
+    """Whether ``date_column`` is a timestamptz; its UTC date is what counts."""
+    made_from: tuple[str, ...] = ()
+    """Dated marts of the same application."""
+    periods: tuple[Grain, ...] = ()
+    """For marts made from others; where it is empty, the grain alone."""
     volatile: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
     """Integer columns that can never be negative."""
@@ -70,8 +85,16 @@ class Mart:
 
     @property
     def dated(self) -> bool:
-        """Whether its partitions are days."""
+        """Whether its partitions are periods."""
         return self.date_column is not None
+
+    def partition_end(self, start: dt.date | None) -> dt.date | None:
+        """Last day of the partition that begins on ``start``."""
+        if start is None or self.grain == "day":
+            return start
+        if self.grain == "week":
+            return start + dt.timedelta(days=6)
+        return (start.replace(day=1) + dt.timedelta(days=31)).replace(day=1) - dt.timedelta(days=1)
 
 
 SOURCE_TABLES: tuple[SourceTable, ...] = tuple(
@@ -125,6 +148,23 @@ MARTS: tuple[Mart, ...] = (
             "completed_tasks_count",
             "scheduled_tasks_count",
             "completed_scheduled_tasks_count",
+        ),
+    ),
+    Mart(
+        "analytics_monthly_metrics",
+        "scheduling",
+        key=("user_id", "month"),
+        date_column="month",
+        grain="month",
+        made_from=("analytics_daily_metrics",),
+        counts=(
+            "total_scheduled_minutes",
+            "completed_tasks_count",
+            "scheduled_tasks_count",
+            "completed_scheduled_tasks_count",
+            "focus_minutes",
+            "focus_capacity_minutes",
+            "active_days",
         ),
     ),
     Mart(
@@ -182,6 +222,15 @@ MARTS: tuple[Mart, ...] = (
         "services",
         key=("service_name", "metric_type", "segment", "unit", "date"),
         date_column="date",
+        counts=("value_count",),
+    ),
+    Mart(
+        "kpi_monthly",
+        "services",
+        key=("service_name", "metric_type", "segment", "unit", "month"),
+        date_column="month",
+        grain="month",
+        made_from=("kpi_daily",),
         counts=("value_count",),
     ),
 )

@@ -21,7 +21,7 @@ from typing import Any
 
 from psycopg import sql
 
-from warehouse.catalog import Mart, mart, marts, source_tables
+from warehouse.catalog import Mart, mart, source_tables
 from warehouse.database import Connection, fetch_row
 from warehouse.plan import Parameters, Plan
 from warehouse.transform import NodeResult, Transformer
@@ -143,11 +143,20 @@ def _suite(warehouse: Connection, parameters: Parameters, plan: Plan, mart: Mart
         yield gxe.ExpectColumnValuesToBeBetween(column=column, min_value=0)
     if mart.date_column:
         days = [day for day in plan.partitions[mart.name] if day is not None]
-        yield gxe.ExpectColumnValuesToBeBetween(
-            column=mart.date_column,
-            min_value=min(days),
-            max_value=min(max(days), parameters.last_date) if min(days) <= parameters.last_date else max(days),
-        )
+        last = min(max(days), parameters.last_date) if min(days) <= parameters.last_date else max(days)
+        if mart.is_instant:
+            yield gxe.ExpectColumnValuesToBeBetween(
+                column=mart.date_column,
+                min_value=_utc_midnight(min(days)),
+                max_value=_utc_midnight(last + dt.timedelta(days=1)),
+                strict_max=True,
+            )
+        else:
+            yield gxe.ExpectColumnValuesToBeBetween(column=mart.date_column, min_value=min(days), max_value=last)
+
+
+def _utc_midnight(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), dt.UTC)
 
 
 def _check(mart_name: str, item: Any) -> Check:
@@ -236,8 +245,8 @@ def record(warehouse: Connection, run_id: str, application: str, checks: Iterabl
             " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             [
                 (
-                    run_id, application, check.mart, day, day, check.name, check.engine, check.severity,
-                    check.success, check.observed, check.expected,
+                    run_id, application, check.mart, day, _end(check.mart, day), check.name, check.engine,
+                    check.severity, check.success, check.observed, check.expected,
                 )
                 for check in checks
                 for day in (check.partitions or (None,))
@@ -245,16 +254,29 @@ def record(warehouse: Connection, run_id: str, application: str, checks: Iterabl
         )  # fmt: skip
 
 
-def bad_days(checks: Iterable[Check], plan: Plan) -> dict[str, set[dt.date | None]]:
+def _end(name: str | None, start: dt.date | None) -> dt.date | None:
+    return start if name is None else mart(name).partition_end(start)
+
+
+def bad_partitions(checks: Iterable[Check], plan: Plan) -> dict[str, set[dt.date | None]]:
     """The partitions that failed blocking checks hold back, per mart.
 
-    A check that names no day condemns all planned partitions of its mart, one that names no mart all marts.
+    A check that names no partition condemns all planned ones of its mart, one that names no mart all marts. A
+    day that is bad in one mart is bad in all that share its days: a reader who joins them must not see it half.
     """
     bad: dict[str, set[dt.date | None]] = {}
     for check in checks:
         if check.success or check.severity != "block":
             continue
-        for name in [check.mart] if check.mart else [m.name for m in marts(plan.application)]:
+        for name in [check.mart] if check.mart else list(plan.partitions):
             if name in plan.partitions:
                 bad.setdefault(name, set()).update(check.partitions or plan.partitions[name])
+    days = {day for name, found in bad.items() if _has_days(name) for day in found}
+    for name in filter(_has_days, plan.partitions):
+        if shared := days.intersection(plan.partitions[name]):
+            bad[name] = bad.get(name, set()) | shared
     return bad
+
+
+def _has_days(name: str) -> bool:
+    return mart(name).dated and not mart(name).made_from

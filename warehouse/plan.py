@@ -8,7 +8,7 @@ transaction has turned them into dirty partitions, and a partition stays dirty u
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from psycopg import sql
@@ -58,6 +58,10 @@ class Plan:
 
     application: str
     partitions: dict[str, tuple[dt.date | None, ...]] = field(default_factory=dict)
+
+    def only(self, names: Collection[str]) -> "Plan":
+        """The part of the plan that concerns these marts."""
+        return Plan(self.application, {name: days for name, days in self.partitions.items() if name in names})
 
     @property
     def count(self) -> int:
@@ -186,6 +190,7 @@ def record_dirty(warehouse: Connection, parameters: Parameters, application: str
     Returns:
         Number of dirty partitions recorded.
     """
+    derived = [mart.name for mart in marts(application) if mart.made_from]
     with warehouse.transaction():
         (facts_batch,) = fetch_row(
             warehouse, "select facts_batch_id from control.applications where application = %s", (application,)
@@ -198,7 +203,7 @@ def record_dirty(warehouse: Connection, parameters: Parameters, application: str
                 " insert into control.late_data"
                 " (batch_id, application, mart, partition_start, source_table, row_count)"
                 " select %(batch)s, %(application)s, mart, partition_start, source_table, row_count from dirty"
-                " where partition_start between %(first)s and greatest(%(last)s,"
+                " where mart = any (%(derived)s) or partition_start between %(first)s and greatest(%(last)s,"
                 "  (select max(partition_start) from control.publications where application = %(application)s))"
                 " on conflict (batch_id, mart, partition_start, source_table) do update"
                 " set row_count = excluded.row_count, state = 'pending', publication_id = null"
@@ -208,8 +213,12 @@ def record_dirty(warehouse: Connection, parameters: Parameters, application: str
                 "application": application,
                 "first": parameters.first_possible_date,
                 "last": parameters.last_date,
+                "derived": derived,
             },
         ).rowcount
+        for mart in marts(application):
+            if mart.made_from and mart.dated:
+                count += _record_periods(warehouse, mart, batch_id)
         for mart in marts(application):
             for table in mart.depends_on:
                 count += _record_undated(warehouse, mart, table, batch_id, facts_batch)
@@ -222,10 +231,11 @@ def record_dirty(warehouse: Connection, parameters: Parameters, application: str
         ).fetchall():
             warehouse.execute(sql.SQL("truncate {}").format(sql.Identifier("intermediate", str(queue))))
         warehouse.execute(
-            "update control.applications set facts_batch_id = %s, first_date = least(first_date,"
-            " (select min(partition_start) from control.late_data where batch_id = %s and application = %s))"
-            " where application = %s",
-            (batch_id, batch_id, application, application),
+            "update control.applications set facts_batch_id = %(batch)s, first_date = least(first_date,"
+            " (select min(partition_start) from control.late_data"
+            " where batch_id = %(batch)s and application = %(application)s and mart <> all (%(derived)s)))"
+            " where application = %(application)s",
+            {"batch": batch_id, "application": application, "derived": derived},
         )
     return count
 
@@ -234,15 +244,22 @@ def choose(warehouse: Connection, parameters: Parameters, application: str) -> P
     """List the partitions that this run builds, in ``control.run_partitions``; one transaction.
 
     Without dates: those that are dirty, those not built yet, and those that the as-of instant has moved
-    into or out of. With dates: every day from ``from_date`` through ``to_date``.
+    into or out of. With dates: every day from ``from_date`` through ``to_date``. Either way also the periods
+    that hold those days, of the marts made from them.
     """
     with warehouse.transaction():
         for mart in marts(application):
-            if mart.dated:
+            if mart.dated and not mart.made_from:
                 _choose_days(warehouse, parameters, mart)
-            elif _is_stale(warehouse, parameters, mart):
+        if not parameters.dated:
+            _choose_what_is_due(warehouse, application)
+        for mart in marts(application):
+            if mart.dated and mart.made_from:
+                _choose_periods(warehouse, parameters, mart)
+            elif not mart.dated and _is_stale(warehouse, parameters, mart):
                 warehouse.execute(
-                    "insert into control.run_partitions (application, mart, partition_start) values (%s, %s, null)",
+                    "insert into control.run_partitions (application, mart, partition_start) values (%s, %s, null)"
+                    " on conflict do nothing",
                     (application, mart.name),
                 )
         rows = warehouse.execute(
@@ -307,6 +324,80 @@ def _choose_days(warehouse: Connection, parameters: Parameters, mart: Mart) -> N
     )
 
 
+def _choose_what_is_due(warehouse: Connection, application: str) -> None:
+    """What the clock alone makes due, where the application has a model that says so."""
+    due = f"int_{application}__due_partitions"
+    (exists,) = fetch_row(warehouse, "select to_regclass(%s) is not null", (f"intermediate.{due}",))
+    if exists:
+        warehouse.execute(
+            sql.SQL(
+                "insert into control.run_partitions (application, mart, partition_start)"
+                " select distinct %s, mart, partition_start from {} on conflict do nothing"
+            ).format(sql.Identifier("intermediate", due)),
+            (application,),
+        )
+
+
+def _choose_periods(warehouse: Connection, parameters: Parameters, mart: Mart) -> None:
+    """Of a mart made from others: the periods that hold a day that they build, and those that are dirty."""
+    warehouse.execute(
+        """
+        insert into control.run_partitions (application, mart, partition_start)
+        select %(application)s, %(mart)s, chosen.date
+        from (
+            select date_trunc(period, run_partitions.partition_start::timestamp)::date as date
+            from control.run_partitions
+            cross join unnest(%(periods)s::text[]) as period
+            where run_partitions.mart = any (%(made_from)s)
+            union
+            select late_data.partition_start
+            from control.late_data
+            where state = 'pending' and mart = %(mart)s and partition_start <= %(last)s and not %(dated)s
+        ) as chosen
+        on conflict do nothing
+        """,
+        {
+            "application": mart.application,
+            "mart": mart.name,
+            "periods": _periods(mart),
+            "made_from": list(mart.made_from),
+            "last": parameters.last_date,
+            "dated": parameters.dated,
+        },
+    )
+
+
+def _record_periods(warehouse: Connection, mart: Mart, batch_id: int) -> int:
+    """Of a mart made from others: the periods that hold a day that this batch dirtied."""
+    return warehouse.execute(
+        """
+        insert into control.late_data as known
+            (batch_id, application, mart, partition_start, source_table, row_count)
+        select %(batch)s, %(application)s, %(mart)s, periods.date, source_table, sum(row_count)
+        from control.late_data
+        cross join lateral (
+            select distinct date_trunc(period, partition_start::timestamp)::date as date
+            from unnest(%(periods)s::text[]) as period
+        ) as periods
+        where batch_id = %(batch)s and mart = any (%(made_from)s) and state = 'pending'
+        group by periods.date, source_table
+        on conflict (batch_id, mart, partition_start, source_table) do update
+        set row_count = greatest(known.row_count, excluded.row_count), state = 'pending', publication_id = null
+        """,
+        {
+            "batch": batch_id,
+            "application": mart.application,
+            "mart": mart.name,
+            "periods": _periods(mart),
+            "made_from": list(mart.made_from),
+        },
+    ).rowcount
+
+
+def _periods(mart: Mart) -> list[str]:
+    return list(mart.periods or (mart.grain,))
+
+
 def _is_stale(warehouse: Connection, parameters: Parameters, mart: Mart) -> bool:
     """Whether an undated mart has to be built."""
     if mart.name == "dim_date":
@@ -334,7 +425,13 @@ def _is_stale(warehouse: Connection, parameters: Parameters, mart: Mart) -> bool
                 (parameters.last_date, parameters.last_date),
             )[0]
         ) or _is_pending(warehouse, mart)
-    return _is_pending(warehouse, mart)
+    return _is_pending(warehouse, mart) or bool(
+        fetch_row(
+            warehouse,
+            "select exists (select from control.run_partitions where mart = any (%s))",
+            (list(mart.made_from),),
+        )[0]
+    )
 
 
 def _is_pending(warehouse: Connection, mart: Mart) -> bool:
@@ -396,6 +493,16 @@ def _extend_local_days(warehouse: Connection, parameters: Parameters, applicatio
         return
     if isinstance(first, dt.date) and first <= parameters.last_date:
         local_days.extend(warehouse, zones, first, parameters.last_date)
+
+
+def hold_back(warehouse: Connection, held_back: Mapping[str, Collection[dt.date | None]]) -> None:
+    """Note which planned partitions keep their last good rows, for the marts made from them; one transaction."""
+    with warehouse.transaction(), warehouse.cursor() as cursor:
+        cursor.executemany(
+            "update control.run_partitions set is_held_back = true"
+            " where mart = %s and partition_start is not distinct from %s",
+            [(name, day) for name, days in held_back.items() for day in days],
+        )
 
 
 def _a_view(application: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Collection
 from psycopg import sql
 
 from warehouse.catalog import Mart, mart
-from warehouse.database import Connection, check_locks
+from warehouse.database import Connection, check_locks, fetch_row
 from warehouse.plan import Parameters, Plan
 
 LOCKS_PER_PARTITION = 4
@@ -73,11 +73,13 @@ def publish(
 
 
 def _publishable(warehouse: Connection, planned: dict[str, list[dt.date | None]]) -> None:
-    warehouse.execute("create temp table publishable (mart text, partition_start date) on commit drop")
+    warehouse.execute(
+        "create temp table publishable (mart text, partition_start date, partition_end date) on commit drop"
+    )
     with warehouse.cursor() as cursor, cursor.copy("copy publishable from stdin") as copy:
         for name, days in planned.items():
             for day in days:
-                copy.write_row((name, day))
+                copy.write_row((name, day, mart(name).partition_end(day)))
     warehouse.execute("analyze publishable")
     warehouse.execute(
         "create temp table published_now (mart text, partition_start date, publication_id bigint) on commit drop"
@@ -101,27 +103,44 @@ def _replace(warehouse: Connection, parameters: Parameters, mart: Mart, days: Co
         "row_text": row_text([column for column in columns if column not in mart.volatile]),
         "day": sql.SQL("null::date"),
         "chosen": sql.SQL("true"),
-        "pruned": sql.SQL("true"),
+        "same_key": _same_key(mart),
+        "same_row": _same_row([column for column in columns if column not in mart.volatile]),
     }
     if mart.date_column:
         dates = [day for day in days if day is not None]
-        column = sql.Identifier(mart.date_column)
-        words["day"] = column
+        words["day"] = day_of(mart)
         words["chosen"] = sql.SQL("{} in (select partition_start from publishable where mart = {})").format(
-            column, sql.Literal(mart.name)
+            words["day"], sql.Literal(mart.name)
         )
-        words["pruned"] = sql.SQL("{} between {} and {}").format(
-            column, sql.Literal(min(dates)), sql.Literal(max(dates))
+        words["pruned"] = sql.SQL("{column} >= {first} and {column} < {after}").format(
+            column=sql.Identifier(mart.date_column),
+            first=sql.Literal(min(dates)),
+            after=sql.Literal(max(dates) + dt.timedelta(days=1)),
         )
-    warehouse.execute(sql.SQL("delete from {mart} where {pruned} and {chosen}").format(**words))
-    inserted = warehouse.execute(
-        sql.SQL("insert into {mart} ({columns}) select {columns} from {candidate} where {chosen}").format(**words)
-    ).rowcount
+        warehouse.execute(sql.SQL("delete from {mart} where {pruned} and {chosen}").format(**words))
+        rows: object = warehouse.execute(
+            sql.SQL("insert into {mart} ({columns}) select {columns} from {candidate} where {chosen}").format(**words)
+        ).rowcount
+    else:
+        # Published whole, but what has not changed is not written again.
+        warehouse.execute(
+            sql.SQL(
+                "delete from {mart} as m where not exists"
+                " (select from {candidate} as c where {same_key} and {same_row})"
+            ).format(**words)
+        )
+        warehouse.execute(
+            sql.SQL(
+                "insert into {mart} ({columns}) select {columns} from {candidate} as c"
+                " where not exists (select from {mart} as m where {same_key})"
+            ).format(**words)
+        )
+        (rows,) = fetch_row(warehouse, sql.SQL("select count(*) from {candidate}").format(**words))  # type: ignore[arg-type]
     warehouse.execute(
         sql.SQL(
             "with ledger as (insert into control.publications (run_id, application, mart, partition_start,"
             " partition_end, as_of, row_count, content_hash, source_row_count)"
-            " select %(run)s, %(application)s, {name}, p.partition_start, p.partition_start, %(as_of)s,"
+            " select %(run)s, %(application)s, {name}, p.partition_start, p.partition_end, %(as_of)s,"
             "  coalesce(c.row_count, 0), coalesce(c.content_hash, {nothing}), coalesce(c.source_row_count, 0)"
             " from publishable as p left join ("
             "  select day, count(*) as row_count, {hash} as content_hash,"
@@ -135,7 +154,25 @@ def _replace(warehouse: Connection, parameters: Parameters, mart: Mart, days: Co
         ).format(hash=order_free_hash(), nothing=sql.Literal(f"{0:018}-{0:018}"), **words),
         {"run": parameters.run_id, "application": mart.application, "as_of": parameters.as_of},
     )
-    return inserted
+    return int(str(rows))
+
+
+def day_of(mart: Mart) -> sql.Composed:
+    """SQL of the first day of the partition of the ledger that a row belongs to."""
+    assert mart.date_column is not None
+    column = sql.Identifier(mart.date_column)
+    return sql.SQL("({} at time zone 'UTC')::date" if mart.is_instant else "{}").format(column)
+
+
+def _same_key(mart: Mart) -> sql.Composed:
+    return sql.SQL(" and ").join(sql.SQL("m.{0} = c.{0}").format(sql.Identifier(column)) for column in mart.key)
+
+
+def _same_row(columns: Collection[str]) -> sql.Composed:
+    """Images of rows, not values: 1.0 and 1.00 differ."""
+    return sql.SQL("row({})::record *= row({})::record").format(
+        *(sql.SQL(", ").join(sql.Identifier(table, column) for column in columns) for table in ("m", "c"))
+    )
 
 
 def row_text(columns: Collection[str]) -> sql.Composed:
@@ -174,9 +211,9 @@ def _make_partitions(warehouse: Connection, mart: Mart, days: Collection[dt.date
     wanted = warehouse.execute(
         sql.SQL(
             "select month::date, (month + interval '1 month')::date from ("
-            " select distinct date_trunc('month', {}) as month from {}) as months"
+            " select distinct date_trunc('month', {}::timestamp) as month from {}) as months"
             " where to_regclass('marts.' || {} || to_char(month, '_YYYY_MM')) is null order by month"
-        ).format(sql.Identifier(mart.date_column), sql.Identifier("candidate", mart.name), sql.Literal(mart.name))
+        ).format(day_of(mart), sql.Identifier("candidate", mart.name), sql.Literal(mart.name))
     ).fetchall()
     touched = _months(days)
     with warehouse.transaction():

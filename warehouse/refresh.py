@@ -15,8 +15,8 @@ from typing import Self
 
 from psycopg.types.json import Jsonb
 
-from warehouse import gate, lock, plan, publish, quarantine, warm_up
-from warehouse.catalog import APPLICATIONS, CALENDAR
+from warehouse import gate, lock, plan, publish, quarantine, transform, warm_up
+from warehouse.catalog import APPLICATIONS, CALENDAR, mart
 from warehouse.database import Connection, connect, session
 from warehouse.errors import BlockedError, WeirError
 from warehouse.extract import Batch, extract
@@ -182,12 +182,11 @@ class Refresh:
             outcome.status = "nothing_to_do"
             return outcome
         self.say(f"{application}: {outcome.plan.count:,} partitions of {len(outcome.plan.partitions)} marts to build")
-        with self.stage("build"):
-            per_run = [f"intermediate.{application},tag:run"] if application == "scheduling" else []
-            self.transformer.run(*per_run, f"candidate.{application}")
-        with self.stage("check"):
-            self._check(outcome, outcome.plan)
-        outcome.held_back = gate.bad_days(outcome.checks, outcome.plan)
+        for names in _waves(outcome.plan, self.parameters.dated):
+            part = outcome.plan.only(names)
+            if part.count:
+                self._make(outcome, part)
+        gate.record(self.warehouse, self.parameters.run_id, application, outcome.checks)
         nothing_may = bool(outcome.held_back or outcome.blocked) and not self.parameters.dated
         if any(check.mart is None for check in outcome.blocked):
             nothing_may = True
@@ -205,16 +204,21 @@ class Refresh:
         self.say(f"{application}: {sum(outcome.rows.values()):,} rows published")
         return outcome
 
-    def _check(self, outcome: Outcome, chosen: Plan) -> None:
-        checks, expected_rows = gate.reconcile(self.warehouse, chosen)
+    def _make(self, outcome: Outcome, part: Plan) -> None:
+        """Build a part of the plan, check it, and note what fails."""
+        application = outcome.application
+        with self.stage("build"):
+            self.transformer.run(*transform.selection(self.warehouse, application, part.partitions))
+        with self.stage("check"):
+            checks, expected_rows = gate.reconcile(self.warehouse, part)
+            if application in APPLICATIONS and not outcome.checks:
+                checks += gate.quarantine_share(self.warehouse, application, self.maximum_quarantine_share)
+            checks += gate.dbt_tests(self.transformer, self.warehouse, part)
+            checks += gate.expectations(self.warehouse, self.places.warehouse_url, self.parameters, part, expected_rows)
         outcome.checks += checks
-        if outcome.application in APPLICATIONS:
-            outcome.checks += gate.quarantine_share(self.warehouse, outcome.application, self.maximum_quarantine_share)
-        outcome.checks += gate.dbt_tests(self.transformer, self.warehouse, chosen)
-        outcome.checks += gate.expectations(
-            self.warehouse, self.places.warehouse_url, self.parameters, chosen, expected_rows
-        )
-        gate.record(self.warehouse, self.parameters.run_id, outcome.application, outcome.checks)
+        bad = gate.bad_partitions(checks, part)
+        plan.hold_back(self.warehouse, bad)
+        outcome.held_back |= bad
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -279,6 +283,15 @@ class Refresh:
                     self.parameters.run_id,
                 ),
             )
+
+
+def _waves(chosen: Plan, dated: bool) -> Iterator[set[str]]:
+    """The marts to build together: all, or first those that others are made from.
+
+    Where bad days are held back one by one, what is made from them has to know which ones.
+    """
+    first = {name for name in chosen.partitions if not mart(name).made_from}
+    yield from (first, set(chosen.partitions) - first) if dated else (set(chosen.partitions),)
 
 
 def new_run_id() -> str:

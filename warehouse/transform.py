@@ -14,10 +14,8 @@ is what the installation calls.
 
 import contextlib
 import hashlib
-import importlib
 import importlib.metadata
 import os
-import pickle
 import signal
 import sys
 import tempfile
@@ -31,7 +29,8 @@ from typing import Any
 
 from psycopg import conninfo
 
-from warehouse.database import OPTIONS
+from warehouse.catalog import mart, marts
+from warehouse.database import OPTIONS, Connection, fetch_row
 from warehouse.errors import WeirError
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
@@ -110,11 +109,12 @@ class Transformer:
         return _manifests[self._manifest_name]
 
     def _kept_manifest(self) -> Any:
-        importlib.import_module("dbt.cli.main")  # its settings of logging and warnings come first
+        from dbt.contracts.graph.manifest import Manifest
+
         for folder in (PREPARED, self._state):
             # One that cannot be read is parsed anew: it is a convenience.
-            with contextlib.suppress(OSError, EOFError, pickle.UnpicklingError, AttributeError, ImportError):
-                return pickle.loads((folder / self._manifest_name).read_bytes())
+            with contextlib.suppress(OSError, ValueError):
+                return Manifest.from_msgpack((folder / self._manifest_name).read_bytes())
         return None
 
     def _parse(self) -> Any:
@@ -148,6 +148,7 @@ class Transformer:
     def _call(self, manifest: Any, command: str, arguments: list[str]) -> Any:
         from dbt.cli.main import dbtRunner
 
+        _forget_flags_of_earlier_calls()
         with self._environment(), _interruptible():
             answer = dbtRunner(manifest=manifest).invoke([command, *arguments])
         if isinstance(answer.exception, Exception):
@@ -198,21 +199,50 @@ class Transformer:
                     os.environ[name] = value
 
 
+def selection(warehouse: Connection, application: str, names: Iterable[str]) -> list[str]:
+    """What dbt has to be told so that these candidates are built.
+
+    With them, what they need of this run alone, and candidates that have no table yet: others may read it.
+    """
+    missing = [
+        each.name
+        for each in marts(application)
+        if fetch_row(warehouse, "select to_regclass(%s) is null", (f"candidate.{each.name}",))[0]
+    ]
+    chosen = dict.fromkeys((*names, *missing))
+    return [*chosen, *(f"+{name},tag:run" for name in chosen if mart(name).dated)]
+
+
 def manifest_name(database: str) -> str:
     """File name of the manifest of this version of project, dbt and Python, for a database of this name."""
     parts = (project_hash(), importlib.metadata.version("dbt-core"), sys.version, database)
-    return f"manifest-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.pickle"
+    return f"manifest-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.msgpack"
 
 
 def keep_manifest(manifest: Any, path: Path) -> None:
     """Write a manifest whole or not at all, and drop those of other versions."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as new:
-        pickle.dump(manifest, new)
+        new.write(manifest.to_msgpack())
         os.fchmod(new.fileno(), 0o644)  # an installation may be another user's
-    for old in path.parent.glob("manifest-*.pickle"):
+    for old in path.parent.glob("manifest-*.msgpack"):
         old.unlink(missing_ok=True)
     Path(new.name).rename(path)
+
+
+def _forget_flags_of_earlier_calls() -> None:
+    """Undo what every call of dbt does to a list of its module: without this, each call is slower than the last.
+
+    An adapter appends its own behaviour flags to the defaults that all adapters share, once per call, and looks
+    through the whole stack to find out which module each flag is from, for a warning that nobody sees here.
+    """
+    from dbt.adapters.base import impl
+    from dbt_common import behavior_flags
+
+    defaults = impl.DEFAULT_BASE_BEHAVIOR_FLAGS
+    names = [flag["name"] for flag in defaults]
+    defaults[:] = [flag for position, flag in enumerate(defaults) if flag["name"] not in names[:position]]
+    behavior_flags.BehaviorFlagRendered._default_source = staticmethod(lambda: "dbt")  # type: ignore[method-assign]
 
 
 @contextmanager

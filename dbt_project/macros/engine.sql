@@ -162,3 +162,29 @@ dates differ from UTC dates by a day at most, so windows are then found by an eq
         from generate_series(-1, {{ utc_date(ends_at) }} - {{ utc_date(starts_at) }} + 1) as days_on
     ) as touched
 {%- endmacro %}
+
+{# First day of the month that a date is in. #}
+{% macro month_of(date) -%}
+    {{ return(adapter.dispatch('month_of')(date)) }}
+{%- endmacro %}
+{% macro postgres__month_of(date) -%} date_trunc('month', {{ date }}::timestamp)::date {%- endmacro %}
+
+{# First day of the month after the one that begins on a date. #}
+{% macro next_month(month) -%}
+    {{ return(adapter.dispatch('next_month')(month)) }}
+{%- endmacro %}
+{% macro postgres__next_month(month) -%} ({{ month }}::timestamp + interval '1 month')::date {%- endmacro %}
+
+{# Monday of the week that a date is in. #}
+{% macro week_of(date) -%}
+    {{ return(adapter.dispatch('week_of')(date)) }}
+{%- endmacro %}
+{% macro postgres__week_of(date) -%} date_trunc('week', {{ date }}::timestamp)::date {%- endmacro %}
+
+{# For a from clause: members of a JSON object of integers, as pairs.key and pairs.value (texts). #}
+{% macro cross_join_json_pairs(json_object) -%}
+    {{ return(adapter.dispatch('cross_join_json_pairs')(json_object)) }}
+{%- endmacro %}
+{% macro postgres__cross_join_json_pairs(json_object) -%}
+    cross join lateral jsonb_each_text({{ json_object }}) as pairs (key, value)
+{%- endmacro %}

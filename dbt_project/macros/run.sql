@@ -21,3 +21,35 @@
             and run_partitions.partition_start is not null
     )
 {%- endmacro %}
+
+{# Rows of a daily mart from one date to before another as they will stand after this run: the days that it
+rebuilds and that have not failed a check, and the published rows of all others. #}
+{% macro standing(mart, columns, first, after, date_column='date') -%}
+    {%- set rebuilt_days -%}
+        select run_partitions.partition_start
+        from {{ source('control', 'run_partitions') }} as run_partitions
+        where run_partitions.mart = '{{ mart }}' and not run_partitions.is_held_back
+    {%- endset -%}
+    (
+        select {{ columns | join(', ') }}
+        from {{ ref(mart) }} as rebuilt
+        where
+            rebuilt.{{ date_column }} >= {{ first }}
+            and rebuilt.{{ date_column }} < {{ after }}
+            and rebuilt.{{ date_column }} in ({{ rebuilt_days }})
+        union all
+        select {{ columns | join(', ') }}
+        from {{ source('marts', mart) }} as published
+        where
+            published.{{ date_column }} >= {{ first }}
+            and published.{{ date_column }} < {{ after }}
+            and not exists (
+                select 1
+                from {{ source('control', 'run_partitions') }} as run_partitions
+                where
+                    run_partitions.mart = '{{ mart }}'
+                    and not run_partitions.is_held_back
+                    and run_partitions.partition_start = published.{{ date_column }}
+            )
+    )
+{%- endmacro %}

@@ -113,6 +113,8 @@ BEGINNING = (
 
 DAILY = "analytics_daily_metrics"
 CATEGORY = "category_daily_metrics"
+MONTHLY = "analytics_monthly_metrics"
+MARCH = {"2024-03-01"}
 
 
 def dated(partitions: dict[str, set[str | None]]) -> dict[str, set[str | None]]:
@@ -139,7 +141,8 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
         f"update scheduling.tasks set title = 'another' where task_id = '{TASKS[0]}'",
     )
     moved = lab.run(AS_OF)
-    assert lab.published_since(moved) == {name: {"2024-03-04", "2024-03-20"} for name in (DAILY, CATEGORY)}
+    days = {name: {"2024-03-04", "2024-03-20"} for name in (DAILY, CATEGORY)}
+    assert lab.published_since(moved) == days | {MONTHLY: MARCH}
     assert_published(lab, AS_OF)
 
     # Deleted softly, and hard; a row that comes in late.
@@ -151,17 +154,20 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
     )
     late = lab.run(AS_OF)
     published = lab.published_since(late)
-    days = {"2024-03-01", "2024-03-02", "2024-03-10", "2024-03-11"}
+    touched = {"2024-03-01", "2024-03-02", "2024-03-10", "2024-03-11"}
     # The late task is on a day before the first one so far: the days in between exist now, too.
     between = {str(dt.date(2024, 2, 10) + dt.timedelta(days=n)) for n in range(20)}
-    assert published[DAILY] == days | between
+    assert published[DAILY] == touched | between
+    assert published[MONTHLY] == MARCH | {"2024-02-01"}
     assert published["kpi_daily"] == {"2024-03-15"}
+    assert published["kpi_monthly"] == MARCH
     assert_published(lab, AS_OF)
 
     # Undeleted.
     lab.write(f"update scheduling.tasks set deleted_at = null where task_id = '{TASKS[1]}'")
     undeleted = lab.run(AS_OF)
-    assert dated(lab.published_since(undeleted)) == {name: {"2024-03-01", "2024-03-02"} for name in (DAILY, CATEGORY)}
+    days = {name: {"2024-03-01", "2024-03-02"} for name in (DAILY, CATEGORY)}
+    assert dated(lab.published_since(undeleted)) == days | {MONTHLY: MARCH}
     assert_published(lab, AS_OF)
 
     # A user moves to another zone: days where their minutes were and where they are.
@@ -207,6 +213,7 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
     passed = lab.run(later)
     assert lab.published_since(passed)["kpi_daily"] == {"2024-04-11", "2024-04-12", "2024-04-13"}
     assert lab.published_since(passed)[DAILY] == {"2024-04-12", "2024-04-13"}
+    assert lab.published_since(passed)[MONTHLY] == lab.published_since(passed)["kpi_monthly"] == {"2024-04-01"}
     assert_published(lab, later)
 
     # A user is deleted, with all that is theirs by cascade; a workflow too.
@@ -236,4 +243,4 @@ def test_an_application_without_data_has_no_days(lab: Lab) -> None:
     lab.write(metric("projects", "1", "2024-04-01T00:00:00Z"))
     first = lab.run(AS_OF, gate_open=True)
     days = {str(dt.date(2024, 4, 1) + dt.timedelta(days=n)) for n in range(11)}
-    assert dated(lab.published_since(first)) == {"kpi_daily": days}
+    assert dated(lab.published_since(first)) == {"kpi_daily": days, "kpi_monthly": {"2024-04-01"}}

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import yaml
@@ -150,3 +151,26 @@ def test_great_expectations_is_told_before_it_is_imported() -> None:
     for path in files():
         if path.suffix == ".py" and path.name not in {"gate.py", *SPEAKS_OF_THEM}:
             assert not re.search(r"(import|from) great_expectations", path.read_text(encoding="utf-8")), path
+
+
+def test_calls_of_dbt_do_not_grow_slower(tmp_path: Path) -> None:
+    from dbt.adapters.base import impl
+
+    transformer = Transformer("postgresql://nobody@localhost/warehouse", tmp_path)
+    transformer._parse()
+    flags = len(impl.DEFAULT_BASE_BEHAVIOR_FLAGS)
+    transformer._parse()
+    assert len(impl.DEFAULT_BASE_BEHAVIOR_FLAGS) == flags
+
+
+def test_a_kept_manifest_is_the_parsed_one(tmp_path: Path) -> None:
+    transformer = Transformer("postgresql://nobody@localhost/warehouse", tmp_path)
+    parsed = transformer._parse()
+    kept = list(tmp_path.glob("manifest-*.msgpack"))
+    assert len(kept) == 1
+    with mock.patch("warehouse.transform.PREPARED", tmp_path):
+        again = Transformer("postgresql://nobody@localhost/warehouse", tmp_path / "other")._kept_manifest()
+    assert again.nodes.keys() == parsed.nodes.keys()
+    kept[0].write_bytes(b"cut short")
+    with mock.patch("warehouse.transform.PREPARED", tmp_path):
+        assert transformer._kept_manifest() is None

@@ -174,6 +174,71 @@ compared as (
     left join observed as o on o.mart = d.mart and o.date = d.date
     left join expected_rows as r on r.mart = d.mart and r.date = d.date
     left join expected_by_day as e on e.date = d.date
+    where d.mart in ('analytics_daily_metrics', 'category_daily_metrics')
+
+),
+
+-- The days that months are made of, as they will stand.
+rebuilt as (
+
+    select partition_start as date from control.run_partitions
+    where mart = 'analytics_daily_metrics' and not is_held_back
+
+),
+
+months as (
+
+    select date as month, (date + interval '1 month')::date as after
+    from run_days where mart = 'analytics_monthly_metrics'
+
+),
+
+standing as (
+
+    select user_id, date, total_scheduled_minutes, completed_tasks_count, focus_minutes
+    from candidate.analytics_daily_metrics where date in (select rebuilt.date from rebuilt)
+    union all
+    select user_id, date, total_scheduled_minutes, completed_tasks_count, focus_minutes
+    from marts.analytics_daily_metrics as m
+    where
+        date >= (select min(months.month) from months) and date < (select max(months.after) from months)
+        and not exists (select from rebuilt where rebuilt.date = m.date)
+
+),
+
+months_expected as (
+
+    select
+        months.month, count(distinct user_id) as row_count, count(user_id) as active_days,
+        coalesce(sum(total_scheduled_minutes), 0) as minutes, coalesce(sum(completed_tasks_count), 0) as completed,
+        coalesce(sum(focus_minutes), 0) as focus
+    from months left join standing on standing.date >= months.month and standing.date < months.after
+    group by months.month
+
+),
+
+months_observed as (
+
+    select
+        month, count(*) as row_count, sum(active_days) as active_days, sum(total_scheduled_minutes) as minutes,
+        sum(completed_tasks_count) as completed, sum(focus_minutes) as focus
+    from candidate.analytics_monthly_metrics group by month
+
+),
+
+months_compared as (
+
+    select e.month, equations.*
+    from months_expected as e
+    left join months_observed as o on o.month = e.month
+    cross join lateral (
+        values
+        ('row_count', coalesce(o.row_count, 0), e.row_count),
+        ('active_days', coalesce(o.active_days, 0), e.active_days),
+        ('scheduled_minutes', coalesce(o.minutes, 0), e.minutes),
+        ('completed_tasks', coalesce(o.completed, 0), e.completed),
+        ('focus_minutes', coalesce(o.focus, 0), e.focus)
+    ) as equations (equation, observed, expected)
 
 )
 
@@ -183,6 +248,8 @@ union all
 select mart, 'scheduled_minutes', date, minutes, expected_minutes from compared
 union all
 select mart, 'completed_tasks', date, completed, expected_completed from compared
+union all
+select 'analytics_monthly_metrics', equation, month, observed, expected from months_compared
 union all
 select
     null, 'slots_read_equal_used_and_left_out', null,
