@@ -85,13 +85,17 @@ def weir(
 def init() -> None:
     """Set up the warehouse: server, schemas, roles.
 
-    Starts the embedded server where no URL is set, and creates or migrates schemas and roles. Run it as often
-    as you like.
+    Starts the embedded server where no URL is set, creates or migrates schemas and roles, and makes the tables
+    that Dagster keeps its runs in. Run it as often as you like.
     """
+    from orchestration.dagster_home import open_instance
+
     chosen = settings_module.load()
     places = chosen.start()
     with _warehouse(places, "weir init") as warehouse:
         _set_up(chosen, places, warehouse)
+    with open_instance(places.home, chosen.server if chosen.needs_server else None):
+        pass
     err.print(f"warehouse ready; state is in {places.home}", soft_wrap=True)
 
 

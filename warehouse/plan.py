@@ -101,12 +101,10 @@ def begin(warehouse: Connection, parameters: Parameters, applications: Sequence[
         warehouse.execute("delete from control.run_partitions")
 
 
-def is_new(warehouse: Connection) -> bool:
-    """Whether any application's facts have yet to be built from all its rows."""
+def is_new(warehouse: Connection, application: str) -> bool:
+    """Whether the application's facts have yet to be built from all its rows."""
     (new,) = fetch_row(
-        warehouse,
-        "select bool_or(facts_batch_id is null) from control.applications where application = any (%s)",
-        (list(APPLICATIONS),),
+        warehouse, "select facts_batch_id is null from control.applications where application = %s", (application,)
     )
     return bool(new)
 

@@ -8,13 +8,18 @@ because a reader whose snapshot is older would see nothing.
 """
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from psycopg import sql
 
 from warehouse.catalog import Mart, mart
 from warehouse.database import Connection, check_locks, fetch_row
 from warehouse.plan import Parameters, Plan
+
+PLAIN_TYPES = frozenset(
+    {"uuid", "date", "integer", "bigint", "numeric", "boolean", "double precision", "timestamp with time zone"}
+)
+"""Types of which no value's text holds a comma or is a hyphen alone."""
 
 LOCKS_PER_PARTITION = 4
 """A monthly partition, its key, its indexes and its TOAST table."""
@@ -87,20 +92,20 @@ def _publishable(warehouse: Connection, planned: dict[str, list[dt.date | None]]
 
 
 def _replace(warehouse: Connection, parameters: Parameters, mart: Mart, days: Collection[dt.date | None]) -> int:
-    columns = [
-        str(name)
-        for (name,) in warehouse.execute(
-            "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped"
-            " order by attnum",
+    columns = {
+        str(name): str(type_)
+        for name, type_ in warehouse.execute(
+            "select attname, format_type(atttypid, null) from pg_attribute"
+            " where attrelid = %s::regclass and attnum > 0 and not attisdropped order by attnum",
             (f"marts.{mart.name}",),
         )
-    ]
+    }
     words: dict[str, sql.Composable] = {
         "mart": sql.Identifier("marts", mart.name),
         "candidate": sql.Identifier("candidate", mart.name),
         "columns": sql.SQL(", ").join(map(sql.Identifier, columns)),
         "name": sql.Literal(mart.name),
-        "row_text": row_text([column for column in columns if column not in mart.volatile]),
+        "row_text": row_text({name: type_ for name, type_ in columns.items() if name not in mart.volatile}),
         "day": sql.SQL("null::date"),
         "chosen": sql.SQL("true"),
         "same_key": _same_key(mart),
@@ -175,15 +180,24 @@ def _same_row(columns: Collection[str]) -> sql.Composed:
     )
 
 
-def row_text(columns: Collection[str]) -> sql.Composed:
-    """One text of a row: values in order of column names, each with its length, so that no two rows coincide.
+def row_text(columns: Mapping[str, str]) -> sql.Composed:
+    """One text of a row: values in order of column names, so that no two rows coincide.
 
-    Sessions are in UTC with ISO dates (``warehouse.database``), so the text is the same everywhere.
+    Sessions are in UTC with ISO dates (``warehouse.database``), so the text is the same everywhere. Where a
+    type's text can hold anything, its length goes before it; that of the others never holds a comma or is ``-``.
+
+    Args:
+        columns: name and type of each.
     """
-    return sql.SQL(" || ").join(
-        sql.SQL("coalesce(length({0}::text)::text || ':' || {0}::text, '-')").format(sql.Identifier(column))
-        for column in sorted(columns)
-    )
+    parts = [
+        sql.SQL(
+            "coalesce({0}::text, '-')"
+            if columns[name] in PLAIN_TYPES
+            else "coalesce(length({0}::text)::text || ':' || {0}::text, '-')"
+        ).format(sql.Identifier(name))
+        for name in sorted(columns)
+    ]
+    return sql.SQL("concat_ws(',', {})").format(sql.SQL(", ").join(parts))
 
 
 def order_free_hash() -> sql.SQL:

@@ -122,6 +122,8 @@ class Refresh:
                 setting=f"WEIR_SOURCE_URL_{application.upper()}",
             ) as source,
         ):
+            if plan.is_new(self.warehouse, application):
+                warm_up.begin()
             batch = extract(application, source, self.warehouse, self.parameters.run_id, self.say)
         self.outcomes[application].batch = batch
         if batch.changed:
@@ -243,8 +245,6 @@ class Refresh:
             self._warehouse = connect(self.places.warehouse_url, name="weir run", setting="WEIR_WAREHOUSE_URL")
             self._stack.callback(self._warehouse.close)
             plan.begin(self.warehouse, self.parameters, (*self.applications, CALENDAR))
-            if plan.is_new(self.warehouse):
-                warm_up.begin()
             with self.warehouse.transaction():
                 self.warehouse.execute(
                     "update control.runs set status = 'failed', message = 'ended without a word', finished_at = now()"
