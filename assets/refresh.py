@@ -6,17 +6,20 @@ Publication is one op per application: a graph of ops could, re-executed from a 
 of another run. The gate decides inside it, before anything is published or recorded as materialized.
 """
 
+import datetime as dt
 from collections.abc import Iterator
 
 import dagster as dg
 
-from assets import specs
-from warehouse.catalog import APPLICATIONS, CALENDAR, mart, source_tables
+from assets import ledger, specs
+from warehouse.catalog import APPLICATIONS, Mart, mart, marts, source_tables
 from warehouse.errors import BlockedError
 from warehouse.refresh import Outcome, Refresh
 
 RESOURCE = "refresh"
 """Key of the resource that is the run in progress (``warehouse.refresh.Refresh``)."""
+
+RANGE_TAGS = ("dagster/partition", "dagster/asset_partition_range_start")
 
 
 def extract_assets(application: str) -> dg.AssetsDefinition:
@@ -60,59 +63,91 @@ def staged_assets(application: str) -> dg.AssetsDefinition:
     return stage
 
 
-def published_assets(application: str) -> dg.AssetsDefinition:
-    """Build the candidate, check it, publish what passes."""
+def published_assets(application: str, partitions: specs.Partitions) -> dg.AssetsDefinition:
+    """Build the candidate, check it, publish what passes.
+
+    Days of a backfill are rebuilt as one range, in all marts of the application; a month or a week asked for
+    is its days.
+    """
 
     @dg.multi_asset(
         name=f"publish_{application}",
-        specs=list(specs.published(application)),
+        specs=list(specs.published(application, partitions)),
         check_specs=list(specs.checks(application)),
         can_subset=True,  # what is not built this time yields neither results nor checks
         required_resource_keys={RESOURCE},
+        backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def publish(
         context: dg.AssetExecutionContext,
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         refresh = _refresh(context)
+        if asked_for := _days_asked_for(context, application):
+            refresh.limit_to(*asked_for)
         blocked: BlockedError | None = None
         try:
             outcome = refresh.build(application)
         except BlockedError as error:
             blocked, outcome = error, refresh.outcomes[application]
-        yield from _results(outcome)
+        told = ledger.tell(context.instance, refresh.warehouse)
+        context.log.info(f"{told:,} partitions published")
+        yield from _results(context, outcome)
         if blocked is not None:
+            ledger.tell_failures(context.instance, context.run_id, outcome.held_back)
             raise dg.Failure(str(blocked), allow_retries=False)
 
     return publish
 
 
-def _results(outcome: Outcome) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+def _days_asked_for(context: dg.AssetExecutionContext, application: str) -> tuple[dt.date, dt.date] | None:
+    """First and last day of the partitions that the run is for; None where it is for what is dirty."""
+    if not any(tag in context.run.tags for tag in RANGE_TAGS):
+        return None
+    days: list[dt.date] = []
+    for each in marts(application):
+        key = specs.mart_key(each)
+        if each.dated and key in context.selected_asset_keys:
+            found = context.asset_partition_key_range_for_output(key.to_python_identifier())
+            days += [dt.date.fromisoformat(found.start), _last_day(each, dt.date.fromisoformat(found.end))]
+    return (min(days), max(days)) if days else None
+
+
+def _last_day(published: Mart, start: dt.date) -> dt.date:
+    end = published.partition_end(start)
+    assert end is not None
+    return end
+
+
+def _results(
+    context: dg.AssetExecutionContext, outcome: Outcome
+) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    """Candidates and checks. What was published is told from the ledger."""
     days = outcome.plan.partitions if outcome.plan else {}
     for name, planned in days.items():
         candidate = specs.model_key("candidate", outcome.application, name)
-        yield dg.MaterializeResult(asset_key=candidate, metadata={"partitions": len(planned)})
+        if candidate in context.selected_asset_keys:
+            yield dg.MaterializeResult(asset_key=candidate, metadata={"partitions": len(planned)})
         for engine in specs.ENGINES:
+            key = dg.AssetCheckKey(specs.mart_key(mart(name)), engine)
             checks = [check for check in outcome.checks if check.mart == name and check.engine == engine]
+            if not checks or key not in context.selected_asset_check_keys:
+                continue
             failed = [check for check in checks if not check.success]
             yield dg.AssetCheckResult(
-                asset_key=candidate,
+                asset_key=key.asset_key,
                 check_name=engine,
                 passed=not failed,
+                severity=_severity(any(check.severity == "block" for check in failed)),
                 metadata={
                     "checks": len(checks),
                     "failed": [f"{c.name}: {c.observed}, expected {c.expected}" for c in failed],
+                    "failed_partitions": sorted({str(day) for c in failed for day in c.partitions}),
                 },
             )
-        held_back = outcome.held_back.get(name, set())
-        if name in outcome.rows and len(held_back) < len(planned):
-            yield dg.MaterializeResult(
-                asset_key=specs.mart_key(mart(name)),
-                metadata={
-                    "dagster/row_count": outcome.rows[name],
-                    "partitions": len(planned) - len(held_back),
-                    "held_back": len(held_back),
-                },
-            )
+
+
+def _severity(blocks: bool) -> dg.AssetCheckSeverity:
+    return dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN
 
 
 def _refresh(context: dg.AssetExecutionContext) -> Refresh:
@@ -121,11 +156,11 @@ def _refresh(context: dg.AssetExecutionContext) -> Refresh:
     return refresh
 
 
-def all_assets() -> list[dg.AssetsDefinition | dg.AssetSpec]:
+def all_assets(partitions: specs.Partitions) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """Every asset of the graph, sources first."""
     return [
         *specs.sources(),
         *(extract_assets(application) for application in APPLICATIONS),
         *(staged_assets(application) for application in APPLICATIONS),
-        *(published_assets(application) for application in (*APPLICATIONS, CALENDAR)),
+        *(published_assets(area, partitions) for area in specs.areas()),
     ]

@@ -1,25 +1,21 @@
-"""Keys and specs of assets, derived from the catalog and from the dbt project's file names.
+"""Keys and specs of assets, derived from the catalog and from the dbt project's files.
 
-Belongs here: what assets are called, grouped and described. Does not belong here: their computation.
-Keys are ``[layer, area, table]`` and match schema and relation.
+Belongs here: what assets are called, grouped, described and made from. Does not belong here: their
+computation. Keys are ``[layer, area, table]`` and match schema and relation.
 """
 
-from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from graphlib import TopologicalSorter
 
 import dagster as dg
 
-from warehouse.catalog import CALENDAR, Mart, SourceTable, marts, source_tables
+from assets import project
+from warehouse.catalog import APPLICATIONS, CALENDAR, SOURCE_TABLES, Grain, Mart, SourceTable, marts, source_tables
 
-MODELS = Path(__file__).resolve().parents[1] / "dbt_project" / "models"
 ENGINES = ("great_expectations", "reconciliation", "dbt")
 
-
-@cache
-def models(layer: str, application: str) -> tuple[str, ...]:
-    """Names of the dbt models of a layer and area, by their files."""
-    return tuple(sorted(path.stem for path in (MODELS / layer / application).glob("*.sql")))
+Partitions = Mapping[Grain, dg.PartitionsDefinition]
+"""How the partitions of each grain are named; empty: Dagster is told of none."""
 
 
 def source_key(table: SourceTable) -> dg.AssetKey:
@@ -44,77 +40,107 @@ def mart_key(mart: Mart) -> dg.AssetKey:
 
 def sources() -> Iterator[dg.AssetSpec]:
     """The applications' tables, which Weir reads and never makes."""
-    from warehouse.catalog import SOURCE_TABLES
-
     for table in SOURCE_TABLES:
-        yield dg.AssetSpec(
-            source_key(table),
-            group_name=f"source_{table.application}",
-            kinds={"postgres"},
-            description=f"Table {table.qualified} of the application.",
-        )
+        yield _spec(source_key(table), {"postgres"}, project.descriptions()[table.qualified], own_columns=False)
 
 
 def raw(application: str) -> Iterator[dg.AssetSpec]:
     """Images of the application's tables, all as of one snapshot."""
     for table in source_tables(application):
-        yield dg.AssetSpec(
-            raw_key(table),
-            deps=[source_key(table)],
-            group_name=f"raw_{application}",
-            kinds={"postgres", "python"},
-            description=f"Current image of {table.qualified}, with a log of changes and before-images.",
+        yield _spec(
+            raw_key(table), {"postgres", "python"}, project.descriptions()[table.qualified], deps=[source_key(table)]
         )
 
 
 def staged(application: str) -> Iterator[dg.AssetSpec]:
-    """Staging views, and what is computed from them per row."""
-    staging = [model_key("staging", application, model) for model in models("staging", application)]
-    for key in staging:
-        yield dg.AssetSpec(
-            key,
-            deps=[raw_key(table) for table in source_tables(application)],
-            group_name=f"staging_{application}",
-            kinds={"postgres", "dbt"},
-        )
-    for model in models("intermediate", application):
-        yield dg.AssetSpec(
-            model_key("intermediate", application, model),
-            deps=staging,
-            group_name=f"intermediate_{application}",
-            kinds={"postgres", "dbt"},
+    """Staging views, and what is computed from them per row; none before what it reads."""
+    models = {m.name: m for m in project.models().values() if m.application == application and m.layer != "candidate"}
+    for name in TopologicalSorter({name: set(m.models) & set(models) for name, m in models.items()}).static_order():
+        yield _spec(
+            model_key(models[name].layer, application, name),
+            {"postgres", "dbt"},
+            project.descriptions()[name],
+            deps=_read_by(models[name]),
         )
 
 
-def published(application: str) -> Iterator[dg.AssetSpec]:
+def published(application: str, partitions: Partitions) -> Iterator[dg.AssetSpec]:
     """Candidates and, from what passes the gate, marts."""
-    upstream = (
-        []
-        if application == CALENDAR
-        else [model_key("intermediate", application, model) for model in models("intermediate", application)]
-    )
     for mart in marts(application):
         candidate = model_key("candidate", application, mart.name)
-        yield dg.AssetSpec(
-            candidate, deps=upstream, group_name=f"candidate_{application}", kinds={"postgres", "dbt"}, skippable=True
+        described = project.descriptions()[mart.name]
+        yield _spec(
+            candidate, {"postgres", "dbt"}, described, deps=_read_by(project.models()[mart.name]), skippable=True
         )
-        yield dg.AssetSpec(
+        yield _spec(
             mart_key(mart),
+            {"postgres"},
+            described,
             deps=[candidate],
-            group_name=f"marts_{application}",
-            kinds={"postgres"},
             skippable=True,
-            description=f"Published table marts.{mart.name}, key {', '.join(mart.key)}.",
+            own_columns=False,
+            partitions=partitions.get(mart.grain) if mart.dated else None,
+            tags={"weir/grain": mart.grain if mart.dated else "whole"},
         )
 
 
 def checks(application: str) -> Iterator[dg.AssetCheckSpec]:
-    """What each engine says of each candidate: all its checks as one, told apart in the metadata."""
+    """What each engine says of each mart's candidate: all its checks as one, told apart in the metadata."""
     for mart in marts(application):
         for engine in ENGINES:
             yield dg.AssetCheckSpec(
                 engine,
-                asset=model_key("candidate", application, mart.name),
+                asset=mart_key(mart),
                 blocking=True,
-                description=f"All blocking checks of {engine} on the candidate, before it is published.",
+                description=f"All checks of {engine} on the candidate, before it is published.",
             )
+
+
+def _read_by(model: project.Model) -> list[dg.AssetKey]:
+    """What a model reads, but for the warehouse's own control tables and for what it stands in for."""
+    tables = {(table.application, table.name): table for table in SOURCE_TABLES}
+    read = [project.models()[name] for name in model.models if name != model.name]
+    return [
+        *(model_key(each.layer, each.application, each.name) for each in read),
+        *(raw_key(tables[source]) for source in model.sources if source in tables),
+    ]
+
+
+def _spec(
+    key: dg.AssetKey,
+    kinds: set[str],
+    described: project.Described,
+    *,
+    deps: Iterable[dg.AssetKey] = (),
+    skippable: bool = False,
+    own_columns: bool = True,
+    partitions: dg.PartitionsDefinition | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> dg.AssetSpec:
+    layer, area, table = key.path
+    return dg.AssetSpec(
+        key,
+        deps=list(deps),
+        group_name=f"{layer}_{area}",
+        kinds=kinds,
+        owners=[f"team:{area}" if area in APPLICATIONS and layer == "source" else "team:data"],
+        tags={"weir/layer": layer, "weir/application": area, **(tags or {})},
+        description=described.description,
+        skippable=skippable,
+        partitions_def=partitions,
+        metadata={
+            "dagster/table_name": f"{area if layer == 'source' else layer}.{table}",
+            "dagster/column_schema": dg.TableSchema(
+                [
+                    dg.TableColumn(column.name, column.type or "unknown", column.description)
+                    for column in described.columns
+                    if own_columns or not column.name.startswith("_")
+                ]
+            ),
+        },
+    )
+
+
+def areas() -> tuple[str, ...]:
+    """What is gated and published on its own: the applications, and the calendar."""
+    return (*APPLICATIONS, CALENDAR)

@@ -304,6 +304,36 @@ def url(
 
 
 @app.command()
+def up(
+    host: Annotated[str, typer.Option(metavar="H", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(metavar="P", min=1, max=65535, help="Port of the Dagster UI.")] = 3000,
+) -> None:
+    """Serve Dagster's UI and daemon, and the embedded server, until Ctrl-C.
+
+    The schedule and the sensor for dirty partitions are off unless WEIR_AUTOMATION is set; both can be switched
+    in the UI.
+    """
+    from orchestration.up import serve
+
+    chosen = settings_module.load()
+    was_running = chosen.server.is_running()
+    places = chosen.start()
+    _prepare(chosen, places)
+
+    def ready(address: str) -> None:
+        err.print(f"Dagster UI       {address}")
+        err.print('SQL, for reading  psql "$(weir url bi)"')
+        err.print(f"state            {places.home}")
+        err.print("Ctrl-C ends it")
+
+    try:
+        serve(places.home, chosen.server if chosen.needs_server else None, host, port, ready)
+    finally:
+        if not was_running:
+            chosen.server.stop()
+
+
+@app.command()
 def down() -> None:
     """Stop the embedded server. The next command starts it again."""
     stopped = settings_module.load().server.stop()

@@ -14,9 +14,11 @@ DATABASE = "dagster"
 URL_VARIABLE = "DAGSTER_POSTGRES_URL"
 """Holds the storage's URL in the environment of this process and its children; the file names it only."""
 
-TELEMETRY_OFF = """\
+CONFIGURATION = """\
 # Written by Weir.
 telemetry:
+  enabled: false
+nux:
   enabled: false
 """
 
@@ -41,7 +43,7 @@ def prepare(home: Path, server: EmbeddedServer | None) -> Path:
     folder = home / "dagster"
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "dagster.yaml"
-    text = TELEMETRY_OFF
+    text = CONFIGURATION
     if server is not None:
         server.ensure_database(DATABASE)
         # An event written asynchronously costs a fifth; after a crash of the machine the ledger heals the last ones.
@@ -63,3 +65,11 @@ def open_instance(home: Path, server: EmbeddedServer | None) -> dg.DagsterInstan
     # Keeps connections open: a run writes hundreds of events, each of which would log in anew several times.
     instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=4)
     return instance
+
+
+def report_dead(instance: dg.DagsterInstance, run_ids: list[str]) -> None:
+    """Have runs shown as failed that were killed: their lock was free, and they cannot say so any more."""
+    for run_id in run_ids:
+        run = instance.get_run_by_id(run_id)
+        if run is not None and not run.is_finished:
+            instance.report_run_failed(run, "The run ended without a word; the next one carries on.")

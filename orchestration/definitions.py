@@ -1,15 +1,38 @@
 """What Dagster loads. Only assembles."""
 
+import datetime as dt
+from collections.abc import Mapping
+
 import dagster as dg
 
 from assets.refresh import RESOURCE, all_assets
+from orchestration import settings
 from orchestration.jobs import refresh_job
+from orchestration.partitions import calendar
 from orchestration.resources import refresh
+from orchestration.schedules import refresh_schedule
+from orchestration.sensors import dirty_partitions_sensor
 
 
-def build_defs(**resources: object) -> dg.Definitions:
-    """All definitions, with some resources replaced."""
-    return dg.Definitions(assets=all_assets(), jobs=[refresh_job], resources={RESOURCE: refresh, **resources})
+def build_defs(
+    first_day: dt.date = settings.DEFAULT_FIRST_DAY,
+    *,
+    automation: bool = False,
+    resources: Mapping[str, object] | None = None,
+) -> dg.Definitions:
+    """All definitions, with partitions from a first day on, schedules and sensors on or off, and other resources."""
+    return dg.Definitions(
+        assets=all_assets(calendar(first_day)),
+        jobs=[refresh_job],
+        schedules=[refresh_schedule(on=automation)],
+        sensors=[dirty_partitions_sensor(on=automation)],
+        resources={RESOURCE: refresh, **(resources or {})},
+        executor=dg.in_process_executor,  # of backfills too: one lock, one connection, one dbt for the whole run
+    )
 
 
-defs = build_defs()
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Read settings and assemble; called when the code location loads, not when this module is imported."""
+    chosen = settings.load()
+    return build_defs(chosen.calendar_start(), automation=chosen.automation)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from orchestration import settings
+from orchestration.dagster_home import report_dead
 from warehouse import schema
 from warehouse.catalog import APPLICATIONS
 from warehouse.database import session
@@ -44,4 +45,6 @@ def refresh(context: dg.InitResourceContext) -> Iterator[Refresh]:
     with Refresh(
         places, parameters, APPLICATIONS, chosen.max_quarantine_share, say=context.log.info if context.log else print
     ) as run:
+        if context.instance:
+            report_dead(context.instance, run.found_dead)
         yield run

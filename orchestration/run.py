@@ -23,15 +23,16 @@ def run_in_process(refresh: Refresh, server: EmbeddedServer | None) -> bool:
         import dagster as dg
 
         from assets.refresh import RESOURCE
-        from orchestration.dagster_home import open_instance
+        from orchestration.dagster_home import open_instance, report_dead
         from orchestration.definitions import build_defs
         from orchestration.jobs import REFRESH
 
-        definitions = build_defs(**{RESOURCE: dg.ResourceDefinition.hardcoded_resource(refresh)})
+        definitions = build_defs(resources={RESOURCE: dg.ResourceDefinition.hardcoded_resource(refresh)})
         job = definitions.resolve_job_def(REFRESH)
     areas = {*refresh.applications, CALENDAR}
     keys = [key for key in job.asset_layer.executable_asset_keys if key.path[1] in areas]
     with open_instance(refresh.places.home, server) as instance:
+        report_dead(instance, refresh.found_dead)
         result = job.execute_in_process(
             instance=instance,
             run_id=refresh.parameters.run_id,

@@ -33,7 +33,12 @@ if TYPE_CHECKING:
     from warehouse.refresh import Places
 
 FILE = "weir.toml"
+FIRST_DAY_FILE = "first_day"
+"""In the state directory; written by runs (``warehouse.refresh``)."""
 PREFIX = "WEIR_"
+DEFAULT_FIRST_DAY = dt.date(2000, 1, 1)
+"""Of the partition calendar, before the first run has found the first day with data."""
+
 EARLIEST_DATE = dt.date(1900, 1, 1)
 """Of ``earliest_date`` and ``first_day``: every day since is a partition, and before it zones are guesswork."""
 
@@ -78,6 +83,8 @@ class Settings(BaseSettings):
     """Instants before 00:00 UTC of this date are quarantined."""
     max_quarantine_share: float = Field(default=0.05, ge=0, le=1, allow_inf_nan=False)
     """Share of a table's live rows in quarantine above which an application is blocked."""
+    automation: bool = False
+    """Whether the schedule and the sensor of the Dagster UI are on unless they are switched off there."""
     detail_retention_days: int = Field(default=90, ge=1)
     aggregate_retention_days: int = Field(default=1095, ge=1)
 
@@ -132,6 +139,14 @@ class Settings(BaseSettings):
     def state(self) -> Path:
         """The state directory, absolute."""
         return self.home.absolute()
+
+    def calendar_start(self) -> dt.date:
+        """First day of the partition calendar: the setting, else the one that the first run has found."""
+        if self.first_day:
+            return self.first_day
+        with suppress(OSError, ValueError):
+            return dt.date.fromisoformat((self.state / FIRST_DAY_FILE).read_text(encoding="utf-8").strip())
+        return max(self.earliest_date, DEFAULT_FIRST_DAY)
 
     @property
     def server(self) -> EmbeddedServer:

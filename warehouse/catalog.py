@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import sqlalchemy as sa
+from psycopg import sql
 
 from models import source
 
@@ -87,6 +88,12 @@ class Mart:
     def dated(self) -> bool:
         """Whether its partitions are periods."""
         return self.date_column is not None
+
+    def day(self) -> sql.Composed:
+        """SQL of the first day of the partition of the ledger that a row belongs to."""
+        assert self.date_column is not None
+        text = "({} at time zone 'UTC')::date" if self.is_instant else "{}"
+        return sql.SQL(text).format(sql.Identifier(self.date_column))
 
     def partition_end(self, start: dt.date | None) -> dt.date | None:
         """Last day of the partition that begins on ``start``."""

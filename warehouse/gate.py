@@ -26,6 +26,9 @@ from warehouse.database import Connection, fetch_row
 from warehouse.plan import Parameters, Plan
 from warehouse.transform import NodeResult, Transformer
 
+ROW_COUNT = "row_count"
+"""The equation that says how many rows a mart should have."""
+
 RECONCILIATION = Path(__file__).parent / "reconciliation"
 
 EXEMPT_REASONS = ("unknown_timezone", "in_the_future", "orphan_event")
@@ -49,12 +52,8 @@ class Check:
     partitions: tuple[dt.date, ...] = ()
 
 
-def reconcile(warehouse: Connection, plan: Plan) -> tuple[list[Check], dict[str, int]]:
-    """Compare both sides of every equation of the application.
-
-    Returns:
-        The checks, and the number of rows that each planned mart should have.
-    """
+def reconcile(warehouse: Connection, plan: Plan) -> list[Check]:
+    """Compare both sides of every equation of the application; one of them is ``row_count`` for each mart."""
     query = (RECONCILIATION / f"{plan.application}.sql").read_text(encoding="utf-8")
     rows = warehouse.execute(
         sql.SQL("""
@@ -66,12 +65,10 @@ def reconcile(warehouse: Connection, plan: Plan) -> tuple[list[Check], dict[str,
         group by mart, equation
         """).format(sql.SQL(query))
     ).fetchall()
-    checks, expected_rows = [], {}
+    checks = []
     for mart_name, equation, observed, expected, differing, partitions in rows:
         if mart_name is not None and mart_name not in plan.partitions:
             continue
-        if equation == "row_count":
-            expected_rows[str(mart_name)] = int(str(expected))
         checks.append(
             Check(
                 mart=None if mart_name is None else str(mart_name),
@@ -84,13 +81,19 @@ def reconcile(warehouse: Connection, plan: Plan) -> tuple[list[Check], dict[str,
                 partitions=tuple(partitions or ()),  # type: ignore[arg-type]
             )
         )
-    return checks, expected_rows
+    return checks
 
 
 def expectations(
-    warehouse: Connection, url: str, parameters: Parameters, plan: Plan, expected_rows: dict[str, int]
+    warehouse: Connection, url: str, parameters: Parameters, plan: Plan, reconciled: list[Check]
 ) -> list[Check]:
-    """Validate each planned mart's candidate with its suite of Great Expectations."""
+    """Validate each planned mart's candidate with its suite of Great Expectations.
+
+    How many rows a mart should have, and in which partitions it has not, is in ``reconciled``.
+    """
+    counts = {str(check.mart): check for check in reconciled if check.name == ROW_COUNT}
+    expected_rows = {name: int(str(check.expected)) for name, check in counts.items()}
+    bad_counts = {name: check.partitions for name, check in counts.items()}
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -101,7 +104,7 @@ def expectations(
             logging.getLogger(name).setLevel(logging.ERROR)
         context: Any = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
-        source = context.data_sources.add_sql(
+        source = context.data_sources.add_postgres(
             "warehouse", connection_string=url.replace("postgresql://", "postgresql+psycopg://", 1)
         )
         checks: list[Check] = []
@@ -114,7 +117,10 @@ def expectations(
                 asset = source.add_table_asset(name, table_name=name, schema_name="candidate")
                 batch = asset.add_batch_definition_whole_table("candidate").get_batch()
                 result = batch.validate(suite, result_format="BASIC")
-                checks += [_check(name, item) for item in result.results]
+                checks += [
+                    _check(name, item, () if item.success else _failing_days(warehouse, mart(name), item, bad_counts))
+                    for item in result.results
+                ]
         finally:
             source.get_execution_engine().close()
     return checks
@@ -159,7 +165,40 @@ def _utc_midnight(day: dt.date) -> dt.datetime:
     return dt.datetime.combine(day, dt.time(), dt.UTC)
 
 
-def _check(mart_name: str, item: Any) -> Check:
+def _failing_days(
+    warehouse: Connection, mart: Mart, item: Any, bad_counts: dict[str, tuple[dt.date, ...]]
+) -> tuple[dt.date, ...]:
+    """The partitions that have rows that an expectation does not hold for; none: it cannot tell."""
+    if mart.date_column is None:
+        return ()
+    arguments = item.expectation_config.kwargs
+    kind = item.expectation_config.type
+    if kind == "expect_table_row_count_to_equal":
+        return bad_counts.get(mart.name, ())
+    column = sql.Identifier(arguments.get("column") or mart.key[0])
+    if kind == "expect_column_values_to_not_be_null":
+        condition: sql.Composable = sql.SQL("{} is null").format(column)
+    elif kind == "expect_column_values_to_be_between":
+        limits = [
+            sql.SQL("{} {} {}").format(column, sql.SQL(sign), sql.Literal(arguments[name]))
+            for name, sign in (("min_value", "<"), ("max_value", ">=" if arguments.get("strict_max") else ">"))
+            if arguments.get(name) is not None
+        ]
+        condition = sql.SQL(" or ").join(limits)
+    else:
+        key = sql.SQL(", ").join(map(sql.Identifier, mart.key))
+        condition = sql.SQL("({}) in (select {} from {} group by {} having count(*) > 1)").format(
+            key, key, sql.Identifier("candidate", mart.name), key
+        )
+    rows = warehouse.execute(
+        sql.SQL("select distinct {} from {} where {} order by 1").format(
+            mart.day(), sql.Identifier("candidate", mart.name), condition
+        )
+    ).fetchall()
+    return tuple(row[0] for row in rows if isinstance(row[0], dt.date))
+
+
+def _check(mart_name: str, item: Any, partitions: tuple[dt.date, ...] = ()) -> Check:
     arguments = item.expectation_config.kwargs
     column = arguments.get("column") or "_".join(arguments.get("column_list", ()))
     name = item.expectation_config.type + (f"({column})" if column else "")
@@ -177,6 +216,7 @@ def _check(mart_name: str, item: Any) -> Check:
         success=bool(item.success),
         observed=str(observed),
         expected=", ".join(f"{key} {value}" for key, value in limits.items()) or "0 unexpected",
+        partitions=partitions,
     )
 
 
@@ -270,7 +310,8 @@ def bad_partitions(checks: Iterable[Check], plan: Plan) -> dict[str, set[dt.date
             continue
         for name in [check.mart] if check.mart else list(plan.partitions):
             if name in plan.partitions:
-                bad.setdefault(name, set()).update(check.partitions or plan.partitions[name])
+                planned = set(plan.partitions[name])
+                bad.setdefault(name, set()).update(planned.intersection(check.partitions) or planned)
     days = {day for name, found in bad.items() if _has_days(name) for day in found}
     for name in filter(_has_days, plan.partitions):
         if shared := days.intersection(plan.partitions[name]):

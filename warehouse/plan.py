@@ -169,7 +169,7 @@ def refresh_facts(warehouse: Connection, transformer: Transformer, application: 
     Returns:
         Whether there were any.
     """
-    if not _has_changes(warehouse, application):
+    if not has_changes(warehouse, application):
         return False
     (complete,) = fetch_row(
         warehouse, "select to_regclass(%s) is not null", (f"intermediate.int_{application}__dirty_partitions",)
@@ -182,7 +182,7 @@ def refresh_facts(warehouse: Connection, transformer: Transformer, application: 
     return True
 
 
-def record_dirty(warehouse: Connection, parameters: Parameters, application: str, batch_id: int) -> int:
+def record_dirty(warehouse: Connection, parameters: Parameters, application: str) -> int:
     """Turn changes of facts into dirty partitions, in one transaction that also empties the queues.
 
     Returns:
@@ -190,9 +190,13 @@ def record_dirty(warehouse: Connection, parameters: Parameters, application: str
     """
     derived = [mart.name for mart in marts(application) if mart.made_from]
     with warehouse.transaction():
-        (facts_batch,) = fetch_row(
-            warehouse, "select facts_batch_id from control.applications where application = %s", (application,)
+        facts_batch, batch_id = fetch_row(
+            warehouse,
+            "select facts_batch_id, (select max(batch_id) from control.batches where application = %(application)s)"
+            " from control.applications where application = %(application)s",
+            {"application": application},
         )
+        assert isinstance(batch_id, int)
         _extend_local_days(warehouse, parameters, application)
         count = warehouse.execute(
             sql.SQL(
@@ -246,6 +250,7 @@ def choose(warehouse: Connection, parameters: Parameters, application: str) -> P
     that hold those days, of the marts made from them.
     """
     with warehouse.transaction():
+        _extend_local_days(warehouse, parameters, application)
         for mart in marts(application):
             if mart.dated and not mart.made_from:
                 _choose_days(warehouse, parameters, mart)
@@ -458,10 +463,20 @@ def _record_undated(warehouse: Connection, mart: Mart, table: str, batch_id: int
     ).rowcount
 
 
-def _has_changes(warehouse: Connection, application: str) -> bool:
-    (facts_batch,) = fetch_row(
-        warehouse, "select facts_batch_id from control.applications where application = %s", (application,)
+def has_changes(warehouse: Connection, application: str) -> bool:
+    """Whether rows have been extracted that the facts do not know yet.
+
+    Raises:
+        ConfigurationError: nothing was ever extracted.
+    """
+    facts_batch, last_batch = fetch_row(
+        warehouse,
+        "select facts_batch_id, (select max(batch_id) from control.batches where application = %(application)s)"
+        " from control.applications where application = %(application)s",
+        {"application": application},
     )
+    if last_batch is None:
+        raise ConfigurationError(f"nothing of {application} has been extracted yet; run: weir run")
     if facts_batch is None:
         return True
     (changed,) = fetch_row(

@@ -113,7 +113,7 @@ def _replace(warehouse: Connection, parameters: Parameters, mart: Mart, days: Co
     }
     if mart.date_column:
         dates = [day for day in days if day is not None]
-        words["day"] = day_of(mart)
+        words["day"] = mart.day()
         words["chosen"] = sql.SQL("{} in (select partition_start from publishable where mart = {})").format(
             words["day"], sql.Literal(mart.name)
         )
@@ -160,13 +160,6 @@ def _replace(warehouse: Connection, parameters: Parameters, mart: Mart, days: Co
         {"run": parameters.run_id, "application": mart.application, "as_of": parameters.as_of},
     )
     return int(str(rows))
-
-
-def day_of(mart: Mart) -> sql.Composed:
-    """SQL of the first day of the partition of the ledger that a row belongs to."""
-    assert mart.date_column is not None
-    column = sql.Identifier(mart.date_column)
-    return sql.SQL("({} at time zone 'UTC')::date" if mart.is_instant else "{}").format(column)
 
 
 def _same_key(mart: Mart) -> sql.Composed:
@@ -227,7 +220,7 @@ def _make_partitions(warehouse: Connection, mart: Mart, days: Collection[dt.date
             "select month::date, (month + interval '1 month')::date from ("
             " select distinct date_trunc('month', {}::timestamp) as month from {}) as months"
             " where to_regclass('marts.' || {} || to_char(month, '_YYYY_MM')) is null order by month"
-        ).format(day_of(mart), sql.Identifier("candidate", mart.name), sql.Literal(mart.name))
+        ).format(mart.day(), sql.Identifier("candidate", mart.name), sql.Literal(mart.name))
     ).fetchall()
     touched = _months(days)
     with warehouse.transaction():

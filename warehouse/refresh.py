@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 
 from warehouse import gate, lock, plan, publish, quarantine, transform, warm_up
 from warehouse.catalog import APPLICATIONS, CALENDAR, mart
-from warehouse.database import Connection, connect, session
+from warehouse.database import Connection, connect, fetch_row, session
 from warehouse.errors import BlockedError, WeirError
 from warehouse.extract import Batch, extract
 from warehouse.plan import Parameters, Plan
@@ -85,6 +85,8 @@ class Refresh:
         self.seconds: dict[str, float] = {}
         self.outcomes = {name: Outcome(name) for name in (*applications, CALENDAR)}
         self.transformer = Transformer(places.warehouse_url, places.home / "dbt")
+        self.found_dead: list[str] = []
+        """Runs that had not ended though nobody held their lock any more."""
         self._stack = ExitStack()
         self._deployed = False
         self._warehouse: Connection | None = None
@@ -130,6 +132,14 @@ class Refresh:
             warm_up.begin()
         return batch
 
+    def limit_to(self, first: dt.date, last: dt.date) -> None:
+        """Rebuild the days from ``first`` through ``last``, whatever is dirty."""
+        self.parameters = replace(self.parameters, from_date=first, to_date=last)
+        self.warehouse.execute(
+            "update control.runs set requested_from = %s, requested_to = %s where run_id = %s",
+            (first, last, self.parameters.run_id),
+        )
+
     def refresh_facts(self, application: str) -> bool:
         """Recompute facts of changed rows, the quarantine, and from both what is dirty."""
         with self._noting(application):
@@ -161,9 +171,7 @@ class Refresh:
             changed = plan.refresh_facts(self.warehouse, self.transformer, application)
             quarantine.refresh(self.warehouse, application)
         with self.stage("plan"):
-            batch = self.outcomes[application].batch
-            assert batch is not None
-            plan.record_dirty(self.warehouse, self.parameters, application, batch.batch_id)
+            plan.record_dirty(self.warehouse, self.parameters, application)
         return changed
 
     def _deploy_once(self) -> None:
@@ -176,6 +184,10 @@ class Refresh:
         outcome = self.outcomes[application]
         with self.stage("facts"):
             self._deploy_once()
+        if application != CALENDAR and outcome.batch is None:
+            # A backfill extracts nothing; but what an earlier run has extracted may still have to be taken in, and
+            # the as-of instant has moved on.
+            self._refresh_facts(application)
         with self.stage("plan"):
             outcome.plan = plan.choose(self.warehouse, self.parameters, application)
         if not outcome.plan.count:
@@ -212,11 +224,12 @@ class Refresh:
         with self.stage("build"):
             self.transformer.run(*transform.selection(self.warehouse, application, part.partitions))
         with self.stage("check"):
-            checks, expected_rows = gate.reconcile(self.warehouse, part)
+            checks = gate.reconcile(self.warehouse, part)
+            reconciled = list(checks)
             if application in APPLICATIONS and not outcome.checks:
                 checks += gate.quarantine_share(self.warehouse, application, self.maximum_quarantine_share)
             checks += gate.dbt_tests(self.transformer, self.warehouse, part)
-            checks += gate.expectations(self.warehouse, self.places.warehouse_url, self.parameters, part, expected_rows)
+            checks += gate.expectations(self.warehouse, self.places.warehouse_url, self.parameters, part, reconciled)
         outcome.checks += checks
         bad = gate.bad_partitions(checks, part)
         plan.hold_back(self.warehouse, bad)
@@ -246,10 +259,13 @@ class Refresh:
             self._stack.callback(self._warehouse.close)
             plan.begin(self.warehouse, self.parameters, (*self.applications, CALENDAR))
             with self.warehouse.transaction():
-                self.warehouse.execute(
-                    "update control.runs set status = 'failed', message = 'ended without a word', finished_at = now()"
-                    " where status = 'started'"
-                )
+                self.found_dead = [
+                    str(run_id)
+                    for (run_id,) in self.warehouse.execute(
+                        "update control.runs set status = 'failed', message = 'ended without a word',"
+                        " finished_at = now() where status = 'started' returning run_id"
+                    )
+                ]
                 self.warehouse.execute(
                     "insert into control.runs (run_id, as_of, applications, requested_from, requested_to, status)"
                     " values (%s, %s, %s, %s, %s, 'started')",
@@ -262,6 +278,13 @@ class Refresh:
                     ),
                 )
 
+    def _keep_first_day(self) -> None:
+        """Write the first day with data to the state directory, where the partition calendar is begun with it."""
+        (first,) = fetch_row(self.warehouse, "select min(first_date)::text from control.applications")
+        path = self.places.home / "first_day"
+        if first and (not path.exists() or path.read_text(encoding="utf-8") != first):
+            path.write_text(str(first), encoding="utf-8")
+
     def _finish(self, error: BaseException | None) -> None:
         states = [outcome.status for outcome in self.outcomes.values()]
         status = next(
@@ -272,6 +295,7 @@ class Refresh:
             status = "blocked" if status == "blocked" else "failed"
         if self.warehouse.closed:
             return
+        self._keep_first_day()
         with self.warehouse.transaction():
             self.warehouse.execute(
                 "update control.runs set status = %s, message = %s, finished_at = now(), seconds = %s"

@@ -8,7 +8,6 @@ import contextlib
 import importlib
 import os
 import threading
-import warnings
 from functools import cache
 
 LIBRARIES = ("dbt.cli.main", "dbt.adapters.postgres", "great_expectations")
@@ -24,8 +23,6 @@ def begin() -> None:
 def _import() -> None:
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     os.environ["DO_NOT_TRACK"] = "1"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name in LIBRARIES:
-            with contextlib.suppress(ImportError):  # who needs it will say so
-                importlib.import_module(name)
+    for name in LIBRARIES:
+        with contextlib.suppress(ImportError):  # who needs it will say so
+            importlib.import_module(name)

@@ -1,0 +1,62 @@
+"""Sensors: a refresh for partitions that are dirty though no run is working on them.
+
+Belongs here: what starts runs because of what stands in the warehouse. Does not belong here: what makes a
+partition dirty (``warehouse.plan``).
+"""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from orchestration import settings
+from orchestration.jobs import REFRESH, refresh_job
+from warehouse import schema
+from warehouse.database import fetch_row, session
+
+SECONDS = 60
+
+
+def dirty_partitions_sensor(*, on: bool) -> dg.SensorDefinition:
+    """Asks for a refresh where an earlier run has left dirty partitions: it failed, was blocked or was killed.
+
+    Once for each state of the late-data ledger: partitions that stay blocked do not start run after run.
+    """
+
+    @dg.sensor(
+        name="dirty_partitions",
+        job=refresh_job,
+        minimum_interval_seconds=SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING if on else dg.DefaultSensorStatus.STOPPED,
+        description="Runs the refresh for partitions that are dirty and that no run has settled.",
+    )
+    def sensor(context: dg.SensorEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        yield _request(context.instance)
+
+    return sensor
+
+
+def _request(instance: dg.DagsterInstance) -> dg.RunRequest | dg.SkipReason:
+    going_on = dg.RunsFilter(
+        job_name=REFRESH,
+        statuses=[
+            dg.DagsterRunStatus.QUEUED,
+            dg.DagsterRunStatus.NOT_STARTED,
+            dg.DagsterRunStatus.STARTING,
+            dg.DagsterRunStatus.STARTED,
+        ],
+    )
+    if instance.get_runs_count(going_on):
+        return dg.SkipReason("a refresh is going on")
+    places = settings.load().start()
+    with session(places.warehouse_url, name="weir sensor", setting="WEIR_WAREHOUSE_URL") as warehouse:
+        if not schema.is_current(warehouse):
+            return dg.SkipReason("the warehouse is not set up yet; run: weir init")
+        partitions, last = fetch_row(
+            warehouse,
+            "select count(distinct (mart, partition_start)), max(late_data_id) from control.late_data"
+            " where state = 'pending'"
+            " and (partition_start is null or partition_start <= (now() at time zone 'UTC')::date + 1)",
+        )
+    if not partitions:
+        return dg.SkipReason("no partition is dirty")
+    return dg.RunRequest(run_key=f"dirty-{last}", tags={"weir/dirty_partitions": str(partitions)})
