@@ -356,6 +356,14 @@ def _choose_periods(warehouse: Connection, parameters: Parameters, mart: Mart) -
             select late_data.partition_start
             from control.late_data
             where state = 'pending' and mart = %(mart)s and partition_start <= %(last)s and not %(dated)s
+            union
+            -- A mart that is new to this warehouse.
+            select date_trunc(period, publications.partition_start::timestamp)::date
+            from control.publications
+            cross join unnest(%(periods)s::text[]) as period
+            where publications.mart = any (%(made_from)s) and publications.partition_start <= %(last)s
+                and not %(dated)s
+                and not exists (select from control.publications where mart = %(mart)s)
         ) as chosen
         on conflict do nothing
         """,

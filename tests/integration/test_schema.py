@@ -11,7 +11,8 @@ from sqlalchemy.pool import NullPool
 import models.control
 import models.quality  # noqa: F401  (registers its tables)
 from models.base import WarehouseBase
-from tests.support import Lab
+from tests.integration.test_incremental import AS_OF, BEGINNING
+from tests.support import Lab, assert_published
 from warehouse import schema
 from warehouse.catalog import MARTS
 
@@ -79,3 +80,30 @@ def test_the_reading_role_reads_marts_and_nothing_else(lab: Lab) -> None:
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 reader.execute(statement)
+
+
+def test_an_upgrade_from_the_first_migration_keeps_every_row(lab: Lab) -> None:
+    lab.write(*BEGINNING)
+    lab.run(AS_OF, gate_open=True)
+    before = lab.dump()
+    url = lab.server.url("warehouse")
+    schema.migrate(lab.warehouse, url, "0001", down=True)
+    first = {name for (name,) in lab.warehouse.execute("select tablename from pg_tables where schemaname = 'marts'")}
+    kept = {
+        table: lab.warehouse.execute(contents_of(table)).fetchone()
+        for table in ("control.batches", "control.runs", "quality.check_results", "quality.quarantine")
+    }
+    schema.migrate(lab.warehouse, url)
+    after = lab.dump()
+    assert {name: rows for name, rows in after.items() if name in first} == {
+        name: rows for name, rows in before.items() if name in first
+    }
+    for table, rows in kept.items():
+        assert lab.warehouse.execute(contents_of(table)).fetchone() == rows, table
+    lab.run(AS_OF, gate_open=True)
+    assert lab.dump() == before
+    assert_published(lab, AS_OF)
+
+
+def contents_of(table: str) -> str:
+    return f"select count(*), md5(string_agg(t::text, ',' order by t::text)) from {table} as t"

@@ -1,0 +1,231 @@
+"""In Dagster: partition status is the ledger's, after every kind of run; the UI and the daemon that weir up serves.
+
+Belongs here: what Dagster is told and what it starts. Does not belong here: what runs publish.
+"""
+
+import contextlib
+import datetime as dt
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from assets import ledger, specs
+from orchestration import sensors
+from orchestration.definitions import build_defs
+from tests.command_line import REPOSITORY, end, start, weir
+from tests.integration.test_incremental import AS_OF, BEGINNING, TASKS, metric
+from tests.support import Lab
+from warehouse.catalog import MARTS, mart
+from warehouse.server import EmbeddedServer
+
+
+def published(lab: Lab) -> dict[str, set[str]]:
+    """Partitions of each dated mart that the ledger has."""
+    found: dict[str, set[str]] = {each.name: set() for each in MARTS if each.dated}
+    for name, day in lab.warehouse.execute("select distinct mart, partition_start::text from control.publications"):
+        if day is not None:
+            found[str(name)].add(str(day))
+    return found
+
+
+def told(instance: dg.DagsterInstance) -> dict[str, set[str]]:
+    return {each.name: set(instance.get_materialized_partitions(specs.mart_key(each))) for each in MARTS if each.dated}
+
+
+def test_dagster_is_told_what_the_ledger_says_whatever_was_missed(lab: Lab) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        lab.write(*BEGINNING)
+        lab.run(AS_OF, gate_open=True)
+        (publications,) = lab.warehouse.execute("select count(*) from control.publications").fetchone() or (0,)
+        assert ledger.tell(instance, lab.warehouse) == publications
+        assert told(instance) == published(lab)
+        assert ledger.tell(instance, lab.warehouse) == 0
+
+        # Two runs that Dagster never saw, of which the second publishes a day of the first again.
+        lab.write(metric("projects", "5", "2024-03-15T12:00:00Z"))
+        lab.run(AS_OF, gate_open=True)
+        lab.write(
+            metric("projects", "6", "2024-03-15T12:00:00Z"),
+            f"update scheduling.tasks set deleted_at = now() where task_id = '{TASKS[1]}'",
+        )
+        last = lab.run(AS_OF, gate_open=True)
+        republished = {("kpi_daily", "2024-03-15"), ("kpi_monthly", "2024-03-01")} | {
+            (name, day) for name, days in lab.published_since(last).items() for day in days
+        }
+        assert ledger.tell(instance, lab.warehouse) == len(republished)
+        event = instance.get_latest_data_version_record(specs.mart_key(mart("kpi_daily")), partition_key="2024-03-15")
+        assert event is not None and event.asset_materialization is not None
+        metadata = event.asset_materialization.metadata
+        rows, content_hash = lab.warehouse.execute(
+            "select row_count, content_hash from control.publications where mart = 'kpi_daily'"
+            " and partition_start = '2024-03-15' order by publication_id desc limit 1"
+        ).fetchone() or (None, None)
+        assert (metadata["dagster/row_count"].value, metadata["content_hash"].value) == (rows, content_hash)
+        assert event.run_id == last.parameters.run_id
+
+
+def test_days_that_were_held_back_show_as_failed() -> None:
+    defs = build_defs(dt.date(2024, 3, 1))
+    key = specs.mart_key(mart("kpi_daily"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = instance.create_run_for_job(defs.resolve_job_def("refresh"))
+        ledger.tell_failures(instance, run.run_id, {"kpi_daily": {dt.date(2024, 3, 3), dt.date(2024, 3, 4)}})
+        instance.report_run_failed(run)
+        attempts = (
+            instance.event_log_storage.get_latest_asset_partition_materialization_attempts_without_materializations(key)
+        )
+        assert set(attempts) == {"2024-03-03", "2024-03-04"}
+
+
+def test_the_sensor_asks_once_for_what_is_dirty(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIR_HOME", str(lab.home))
+    monkeypatch.setenv("WEIR_WAREHOUSE_URL", lab.server.url("warehouse"))
+    monkeypatch.setenv("WEIR_SOURCE_URL", lab.server.url("source"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert isinstance(sensors._request(instance), dg.SkipReason)
+        insert = (
+            "insert into control.late_data (batch_id, application, mart, partition_start, source_table, row_count)"
+            " values (1, 'services', 'kpi_daily', %s, 'services.metrics', 1)"
+        )
+        lab.warehouse.execute(insert, ("2024-03-01",))
+        first, again = sensors._request(instance), sensors._request(instance)
+        assert isinstance(first, dg.RunRequest) and isinstance(again, dg.RunRequest)
+        assert first.run_key == again.run_key
+        lab.warehouse.execute(insert, ("2024-03-02",))
+        more = sensors._request(instance)
+        assert isinstance(more, dg.RunRequest) and more.run_key != first.run_key
+        instance.create_run_for_job(build_defs().resolve_job_def("refresh"), status=dg.DagsterRunStatus.STARTED)
+        assert isinstance(sensors._request(instance), dg.SkipReason)
+
+
+def test_schedule_and_sensor_are_off_unless_the_setting_says_otherwise() -> None:
+    for on, expected in ((False, "STOPPED"), (True, "RUNNING")):
+        repository = build_defs(automation=on).get_repository_def()
+        statuses = {
+            each.name: each.default_status.value for each in (*repository.schedule_defs, *repository.sensor_defs)
+        }
+        assert {statuses["refresh_schedule"], statuses["dirty_partitions"]} == {expected}
+    assert build_defs().get_repository_def().get_schedule_def("refresh_schedule").cron_schedule == "*/15 * * * *"
+
+
+def test_the_workspace_is_valid(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "dagster", "definitions", "validate", "--workspace", "workspace.yaml"],
+        cwd=REPOSITORY,
+        env={**os.environ, "WEIR_HOME": str(tmp_path / "home"), "DAGSTER_DISABLE_TELEMETRY": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+LAUNCH = """
+mutation($p: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $p) { __typename ... on LaunchBackfillSuccess { backfillId } }
+}"""
+BACKFILL = "query($b: String!) { partitionBackfillOrError(backfillId: $b) { ... on PartitionBackfill { status } } }"
+RUNS = """
+query($f: RunsFilter) { runsOrError(filter: $f) { ... on Runs { results { status tags { key value } } } } }"""
+NODES = """
+{ assetNodes { assetKey { path } partitionStats { numMaterialized numFailed } }
+  schedulesOrError(repositorySelector: {
+    repositoryName: "__repository__", repositoryLocationName: "orchestration.definitions"
+  }) { ... on Schedules { results { name scheduleState { status } } } } }"""
+
+
+class Graphql:
+    """The UI's interface."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def ask(self, query: str, **variables: object) -> Any:
+        request = urllib.request.Request(
+            f"{self.url}/graphql",
+            data=json.dumps({"query": query, "variables": variables}).encode(),
+            headers={"content-type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)["data"]
+
+    def backfill(self, asset: str, first: str, last: str) -> list[dict[str, Any]]:
+        """Launch one, wait for its end, and give its runs."""
+        ranges = [{"start": first, "end": last}]
+        selection = [{"assetKey": {"path": asset.split("/")}, "partitions": {"ranges": ranges}}]
+        launched = self.ask(LAUNCH, p={"partitionsByAssets": selection})["launchPartitionBackfill"]
+        backfill = launched["backfillId"]
+        deadline = time.monotonic() + 300
+        while (status := self.ask(BACKFILL, b=backfill)["partitionBackfillOrError"]["status"]) == "REQUESTED":
+            assert time.monotonic() < deadline, "the backfill does not end"
+            time.sleep(1)
+        assert status == "COMPLETED_SUCCESS"
+        tags = [{"key": "dagster/backfill", "value": backfill}]
+        runs: list[dict[str, Any]] = self.ask(RUNS, f={"tags": tags})["runsOrError"]["results"]
+        return runs
+
+
+@contextlib.contextmanager
+def up(home: Path) -> Iterator[Graphql]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = start("up", "--port", port, home=home)
+    try:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        assert f"http://127.0.0.1:{port}" in line, line
+        yield Graphql(f"http://127.0.0.1:{port}")
+    finally:
+        process.send_signal(signal.SIGINT)
+        answer = end(process, seconds=60)
+        assert answer.code == 130, answer
+
+
+def test_the_ui_shows_and_backfills_what_the_command_line_published(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    server = EmbeddedServer(home)
+    try:
+        assert weir("demo", "--scale", "0.05", home=home).code == 0
+        report = json.loads(weir("status", "--json", home=home).out)
+        partitions = {each["mart"]: each["partitions"] for each in report["marts"]}
+        assert weir("down", home=home).code == 0  # what is up by itself is ended with it
+        with up(home) as ui:
+            answer = ui.ask(NODES)
+            shown = {
+                node["assetKey"]["path"][-1]: node["partitionStats"]
+                for node in answer["assetNodes"]
+                if node["assetKey"]["path"][0] == "marts" and node["partitionStats"]
+            }
+            assert shown == {
+                each.name: {"numMaterialized": partitions[each.name], "numFailed": 0} for each in MARTS if each.dated
+            }
+            assert {each["scheduleState"]["status"] for each in answer["schedulesOrError"]["results"]} == {"STOPPED"}
+
+            three_days = ui.backfill("marts/services/kpi_daily", "2026-05-03", "2026-05-05")
+            assert [run["status"] for run in three_days] == ["SUCCESS"]
+            a_year = ui.backfill("marts/workflows/workflow_executions", "2026-03-01", "2026-11-20")
+            assert [run["status"] for run in a_year] == ["SUCCESS"]
+            shown = {
+                node["assetKey"]["path"][-1]: node["partitionStats"]["numMaterialized"]
+                for node in ui.ask(NODES)["assetNodes"]
+                if node["assetKey"]["path"][0] == "marts" and node["partitionStats"]
+            }
+            # Its application's other marts were published with it, and followed.
+            days = (dt.date(2026, 11, 20) - dt.date(2026, 3, 1)).days + 1
+            assert shown["workflow_executions"] == shown["workflow_analytics"] == days
+        assert not server.is_running()
+    finally:
+        server.remove()
