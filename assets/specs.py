@@ -13,6 +13,7 @@ import dagster as dg
 from warehouse.catalog import CALENDAR, Mart, SourceTable, marts, source_tables
 
 MODELS = Path(__file__).resolve().parents[1] / "dbt_project" / "models"
+EQUALS_SOURCE = "equals_source"
 ENGINES = ("great_expectations", "reconciliation", "dbt")
 
 
@@ -105,6 +106,16 @@ def published(application: str) -> Iterator[dg.AssetSpec]:
             kinds={"postgres"},
             skippable=True,
             description=f"Published table marts.{mart.name}, key {', '.join(mart.key)}.",
+        )
+
+
+def source_checks(application: str) -> Iterator[dg.AssetCheckSpec]:
+    """Whether each raw table is what its source is, row by row; once a day, and whenever there is a doubt."""
+    for table in source_tables(application):
+        yield dg.AssetCheckSpec(
+            EQUALS_SOURCE,
+            asset=raw_key(table),
+            description="All rows are compared in the extract's snapshot; what differs is named and healed.",
         )
 
 
