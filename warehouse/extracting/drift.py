@@ -205,7 +205,7 @@ def _widen(warehouse: Connection, table: Declared, column: Column) -> None:
         " and d.refobjid in (select to_regclass(format('raw.%%I', name)) from unnest(%s::text[]) as name)",
         ([table.raw, f"{table.raw}__changes"],),
     ).fetchall():
-        warehouse.execute(sql.SQL("drop view if exists {} cascade").format(sql.SQL(str(view))))  # type: ignore[arg-type]
+        warehouse.execute(sql.SQL("drop view if exists {} cascade").format(sql.SQL(str(view))))
     for relation in relations:
         warehouse.execute(
             sql.SQL("alter table {} alter column {} type {}").format(
