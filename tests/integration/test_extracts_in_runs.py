@@ -30,17 +30,11 @@ def test_a_table_that_stops_holds_back_its_own_application_only(lab: Lab) -> Non
     lab.run(AS_OF, gate_open=True)
     assert_published(lab, AS_OF)
 
-    # A widened column: staged anew, and the marts are what they were.
+    # A wider column: the marts are what they were.
     before = lab.dump()
     lab.write("alter table workflows.workflow_steps alter position type bigint")
     lab.run(AS_OF, gate_open=True)
     assert lab.dump() == before
-    (kind,) = lab.warehouse.execute(
-        "select data_type from information_schema.columns where table_schema = 'raw'"
-        " and table_name = 'workflows__workflow_steps' and column_name = 'position'"
-    ).fetchone()  # type: ignore[misc]
-    assert kind == "bigint"
-
     # A view in a table's place, with other names behind it.
     lab.write(
         "alter table services.metrics rename to measured",

@@ -9,7 +9,9 @@ table. Whoever wants raw to follow those too changes raw, as the message says: w
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
+import psycopg
 from psycopg import sql
 
 from warehouse.database import Connection
@@ -57,7 +59,7 @@ def check_presence(table: Declared, shape: Shape | None) -> None:
 
 
 def check_columns(table: Declared, shape: Shape) -> None:
-    """Refuse a relation that lacks what is read from it, or has it in a type that means something else.
+    """Refuse a relation that lacks what is read from it, or has it in a type that means something else; after ``fit``.
 
     Raises:
         ConfigurationError: naming table, column and remedy.
@@ -70,12 +72,24 @@ def check_columns(table: Declared, shape: Shape) -> None:
             )
     for name, type_ in table.columns.items():
         carried = found[name].carried
-        plain = re.sub(r"\(.*?\)", "", carried)
-        if plain != type_ and plain not in FITTING.get(type_, ()):
+        if _plain(carried) != type_:
             raise ConfigurationError(
                 f"{table.qualified}: column {name} is {found[name].type} and has to be {type_}; "
                 f"change it, or put a view in the table's place that casts it"
             )
+
+
+def fit(table: Declared, shape: Shape) -> Shape:
+    """The relation with needed columns in the types that are needed, where casts lose nothing without an error."""
+    return replace(
+        shape,
+        columns=tuple(
+            replace(column, carried=needed)
+            if (needed := table.columns.get(column.name)) and _plain(column.carried) in FITTING.get(needed, ())
+            else column
+            for column in shape.columns
+        ),
+    )
 
 
 def follow(
@@ -86,7 +100,7 @@ def follow(
     *,
     same_relation: bool,
     say: Callable[[str], None],
-) -> str | None:
+) -> tuple[str | None, Shape]:
     """Bring raw to the shape of the source, where that needs no decision.
 
     Args:
@@ -98,7 +112,8 @@ def follow(
         say: takes a line for everything done.
 
     Returns:
-        Why changed rows do not suffice this time; None where they do.
+        Why changed rows do not suffice this time (None where they do), and the relation as raw carries it: columns
+        of another relation in the table's place may be narrower than raw's.
 
     Raises:
         ConfigurationError: a column was renamed, narrowed or dropped; names table, column and remedy.
@@ -108,6 +123,7 @@ def follow(
     raw = _columns_of(warehouse, table.raw)
     reasons: list[str] = []
     matched: set[str] = set()
+    kept: dict[str, str] = {}
     for old in before:
         new = by_number.get(old.number) if same_relation and old.number is not None else by_name.get(old.name)
         if new is None and (replacement := by_name.get(old.name)) is not None:
@@ -123,12 +139,17 @@ def follow(
             if old.name in raw or new.name not in raw:
                 raise ConfigurationError(_renamed(table, old, new))
             reasons.append(f"column {old.name} was renamed to {new.name}")
-        if raw.get(new.name, old.carried) != new.carried:
-            if not is_wider(raw.get(new.name, old.carried), new.carried):
-                raise ConfigurationError(_narrowed(table, old, new))
+        has = raw.get(new.name, old.carried)
+        if new.name in table.columns and has == new.carried and same_relation and not is_wider(old.type, new.type):
+            raise ConfigurationError(_narrowed(table, old, new))
+        if has != new.carried and is_wider(has, new.carried):
             _widen(warehouse, table, new)
             say(f"{table.qualified}: column {new.name} is {new.type} now, was {old.type}; raw follows")
             reasons.append(f"column {new.name} was widened")
+        elif has != new.carried and is_wider(new.carried, has) and (not same_relation or old.type == new.type):
+            kept[new.name] = has
+        elif has != new.carried:
+            raise ConfigurationError(_narrowed(table, old, new))
         elif old.carried != new.carried:
             reasons.append(f"column {new.name} changed its type")
         if old.labels and new.labels and any(new.labels.get(o, label) != label for o, label in old.labels.items()):
@@ -146,12 +167,15 @@ def follow(
             elif raw[column.name] != column.carried:
                 raise ConfigurationError(_narrowed(table, column, column, raw[column.name]))
             reasons.append(f"column {column.name} was added")
-    return "; ".join(reasons) or None
+    columns = tuple(replace(column, carried=kept.get(column.name, column.carried)) for column in shape.columns)
+    return "; ".join(reasons) or None, replace(shape, columns=columns)
 
 
 def is_wider(old: str, new: str) -> bool:
     """Whether every value of one type is, unchanged, a value of the other."""
     (name, limits), (new_name, new_limits) = _parts(old), _parts(new)
+    if old == new:
+        return True
     if name != new_name:
         return new_name in WIDER.get(name, ()) and not new_limits
     if not new_limits:
@@ -164,6 +188,10 @@ def is_wider(old: str, new: str) -> bool:
         )
         return new_scale >= scale and new_precision - new_scale >= precision - scale
     return name != "character" and new_limits[0] >= limits[0]
+
+
+def _plain(type_: str) -> str:
+    return re.sub(r"\(.*?\)", "", type_)
 
 
 def _parts(type_: str) -> tuple[str, tuple[int, ...]]:
@@ -197,24 +225,18 @@ def _add(warehouse: Connection, table: Declared, column: Column) -> None:
 
 
 def _widen(warehouse: Connection, table: Declared, column: Column) -> None:
-    """Change the type in raw. Views that read it are dropped, and everything is staged anew."""
-    relations = _both(table)
-    for (view,) in warehouse.execute(
-        "select distinct r.ev_class::regclass::text from pg_depend as d inner join pg_rewrite as r on r.oid = d.objid"
-        " where d.classid = 'pg_rewrite'::regclass and d.refclassid = 'pg_class'::regclass"
-        " and d.refobjid in (select to_regclass(format('raw.%%I', name)) from unnest(%s::text[]) as name)",
-        ([table.raw, f"{table.raw}__changes"],),
-    ).fetchall():
-        warehouse.execute(sql.SQL("drop view if exists {} cascade").format(sql.SQL(str(view))))
-    for relation in relations:
-        warehouse.execute(
-            sql.SQL("alter table {} alter column {} type {}").format(
-                relation, sql.Identifier(column.name), sql.SQL(column.carried)
+    for relation in _both(table):
+        try:
+            warehouse.execute(
+                sql.SQL("alter table {} alter column {} type {}").format(
+                    relation, sql.Identifier(column.name), sql.SQL(column.carried)
+                )
             )
-        )
-    warehouse.execute(
-        "update control.applications set facts_fingerprint = null where application = %s", (table.schema,)
-    )
+        except psycopg.errors.FeatureNotSupported as error:
+            raise ConfigurationError(
+                f"{table.qualified}: column {column.name} is {column.type} now, and raw cannot follow "
+                f"({error.diag.message_primary}; {error.diag.message_detail}); drop that, run, and make it again"
+            ) from None
 
 
 def _labels(column: Column) -> str:
@@ -242,8 +264,10 @@ def _renamed(table: Declared, old: Column, new: Column) -> str:
 
 def _narrowed(table: Declared, old: Column, new: Column, raw: str | None = None) -> str:
     change = f"alter column {new.name} type {new.carried} using {new.name}::text::{new.carried}"
+    remedy = "change it back, or put a view in the table's place"
+    if new.name not in table.columns:
+        remedy += f", or, to follow, in the warehouse: {_alter(table, change)}"
     return (
         f"{table.qualified}: column {new.name} is {new.type} now, was {raw or old.type}, which may hold less or mean "
-        f"something else; change it back, cast it in a view in the table's place, or, to follow, in the warehouse "
-        f"(drop schema staging cascade first): {_alter(table, change)}"
+        f"something else; {remedy}"
     )

@@ -217,7 +217,7 @@ def _source_snapshot(source: Connection, tables: Sequence[Declared]) -> Iterator
         now = positions.moment(source, horizon)
         found = shapes.read(source, tables)
         check(tables, found)
-        yield now, found
+        yield now, {table.qualified: drift.fit(table, found[table.qualified]) for table in tables}
 
 
 class _Work:
@@ -270,7 +270,7 @@ class _Work:
                 self.now.system_identifier,
                 self.shape.oid,
             )
-            drifted = drift.follow(
+            drifted, self.shape = drift.follow(
                 self.warehouse,
                 self.table,
                 self.known.columns,
@@ -279,6 +279,7 @@ class _Work:
                 say=self.options.progress,
             )
             drift.check_columns(self.table, self.shape)
+            self.image = replace(self.image, shape=self.shape)
             reason = positions.doubts(self.known, self.shape, self.now, self.mode) or drifted
             since = positions.condition(self.table, self.mode, self.shape, self.known, self.now)
             if reason is None and since is not None:
@@ -481,6 +482,11 @@ def _explained(application: str, source: Connection) -> Iterator[None]:
     """Say in one line what a server stopped an extract for. Whatever it was, nothing of the extract was kept."""
     try:
         yield
+    except psycopg.errors.NumericValueOutOfRange as error:
+        raise WeirError(
+            f"{application}: a value of the source does not fit the type that marts are made for "
+            f"({error.diag.message_primary}); correct it, or leave its row out by a view in the table's place"
+        ) from None
     except psycopg.errors.LockNotAvailable as error:
         raise WeirError(
             f"{application}: a source table has been locked by somebody else for {LOCK_SECONDS} seconds "

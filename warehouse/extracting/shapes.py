@@ -44,7 +44,7 @@ class Column:
     def selected(self) -> sql.Composed:
         """The column as it is read from the source."""
         column = sql.SQL("t.{}").format(sql.Identifier(self.name))
-        if self.carried in ("text", "text[]") and self.type != self.carried:
+        if self.type != self.carried:
             return sql.SQL("{}::{}").format(column, sql.SQL(self.carried))
         return column
 
