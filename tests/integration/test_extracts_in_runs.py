@@ -49,6 +49,12 @@ def test_a_table_that_stops_holds_back_its_own_application_only(lab: Lab) -> Non
     batch = changed.outcomes["services"].batch
     assert batch is not None
     assert [(t.mode, t.updated) for t in batch.tables if t.source_table == "services.metrics"] == [("xmin", 1)]
+    lab.write(
+        "drop view services.metrics",
+        "alter table services.measured rename to metrics",
+        "alter table services.metrics rename currency to unit",
+    )
+    lab.run(AS_OF, gate_open=True)
     assert_published(lab, AS_OF)
 
 
