@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help demo test install lock lint lint-python lint-sql type bench down clean
+.PHONY: help demo test install lock lint lint-python lint-sql type bench bench-extract down clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -48,6 +48,9 @@ DATA ?= ../shared/data/real
 bench: install  ## measure the first run and a run with nothing to do (DATA=folder of source tables)
 	$(BIN)/python -m benchmarks.first_run $(DATA)
 
+ROWS ?= 1000000
+bench-extract: install  ## measure extracts beside their floors and dlt (ROWS=number of rows)
+	$(BIN)/python -m benchmarks.extract --rows $(ROWS) --dlt .venv/dlt
 
 down:  ## stop the embedded server
 	@$(BIN)/weir down

@@ -26,9 +26,14 @@ def extract_assets(application: str) -> dg.AssetsDefinition:
     """Bring the application's raw tables to one snapshot of its source."""
 
     @dg.multi_asset(
-        name=f"extract_{application}", specs=list(specs.raw(application)), required_resource_keys={RESOURCE}
+        name=f"extract_{application}",
+        specs=list(specs.raw(application)),
+        check_specs=list(specs.source_checks(application)),
+        required_resource_keys={RESOURCE},
     )
-    def extract(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+    def extract(
+        context: dg.AssetExecutionContext,
+    ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
         batch = _refresh(context).extract(application)
         results = {result.source_table: result for result in batch.tables}
         for table in source_tables(application):
@@ -37,12 +42,28 @@ def extract_assets(application: str) -> dg.AssetsDefinition:
                 asset_key=specs.raw_key(table),
                 metadata={
                     "batch": batch.batch_id,
+                    "snapshot": batch.snapshot,
                     "mode": result.mode,
+                    "reason": result.reason or "",
                     "rows_read": result.rows_read,
                     "rows_inserted": result.inserted,
                     "rows_updated": result.updated,
                     "rows_deleted": result.deleted,
                     "seconds": result.seconds,
+                    "rows_per_second": round(result.rows_read / result.seconds) if result.seconds else 0,
+                },
+            )
+            proof = result.proof
+            yield dg.AssetCheckResult(
+                asset_key=specs.raw_key(table),
+                check_name=specs.EQUALS_SOURCE,
+                passed=proof is None or proof.success,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={
+                    "compared": proof is not None,
+                    "rows": proof.rows if proof else 0,
+                    "differing_and_healed": proof.differing if proof else 0,
+                    "keys": list(proof.keys) if proof else [],
                 },
             )
 

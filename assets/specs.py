@@ -12,6 +12,7 @@ import dagster as dg
 from assets import project
 from warehouse.catalog import APPLICATIONS, CALENDAR, SOURCE_TABLES, Grain, Mart, SourceTable, marts, source_tables
 
+EQUALS_SOURCE = "equals_source"
 ENGINES = ("great_expectations", "reconciliation", "dbt")
 
 Partitions = Mapping[Grain, dg.PartitionsDefinition]
@@ -81,6 +82,16 @@ def published(application: str, partitions: Partitions) -> Iterator[dg.AssetSpec
             own_columns=False,
             partitions=partitions.get(mart.grain) if mart.dated else None,
             tags={"weir/grain": mart.grain if mart.dated else "whole"},
+        )
+
+
+def source_checks(application: str) -> Iterator[dg.AssetCheckSpec]:
+    """Whether each raw table is what its source is, row by row; once a day, and whenever there is a doubt."""
+    for table in source_tables(application):
+        yield dg.AssetCheckSpec(
+            EQUALS_SOURCE,
+            asset=raw_key(table),
+            description="All rows are compared in the extract's snapshot; what differs is named and healed.",
         )
 
 

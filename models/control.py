@@ -75,6 +75,7 @@ class Batch(WarehouseBase):
     system_identifier: Mapped[BigInt] = mapped_column(comment="Of the database cluster that was read.")
     snapshot: Mapped[str] = mapped_column(comment="pg_current_snapshot() of the source.")
     extracted_at: Mapped[WrittenAt]
+    timeline: Mapped[int | None] = mapped_column(comment="Of the source; another one: it was restored or failed over.")
 
 
 class BatchTable(WarehouseBase):
@@ -85,12 +86,17 @@ class BatchTable(WarehouseBase):
 
     batch_id: Mapped[int] = mapped_column(BigInteger, ForeignKey(f"{SCHEMA}.batches.batch_id"), primary_key=True)
     source_table: Mapped[Name]
-    mode: Mapped[str] = mapped_column(comment="full (first load or resync) or xmin (changed rows).")
+    mode: Mapped[str] = mapped_column(
+        comment="full (first load), or how changes were found: xmin, xid8, cursor, compare."
+    )
     rows_read: Mapped[BigInt]
     rows_inserted: Mapped[BigInt]
     rows_updated: Mapped[BigInt]
     rows_deleted: Mapped[BigInt]
     seconds: Mapped[float]
+    reason: Mapped[str | None] = mapped_column(
+        comment="Why all rows were compared although the table has another mode."
+    )
 
 
 class Watermark(WarehouseBase):
@@ -105,8 +111,25 @@ class Watermark(WarehouseBase):
     snapshot_xmin: Mapped[BigInt] = mapped_column(
         comment="64-bit id of the oldest transaction still open at the last extract; later ones are unseen."
     )
-    columns: Mapped[Any] = mapped_column(JSONB, comment="Name and type of each column, in order.")
+    columns: Mapped[Any] = mapped_column(
+        JSONB, comment="Number, name, type, type in raw, enum labels and expression of each column, in order."
+    )
     batch_id: Mapped[BigInt]
+    timeline: Mapped[int | None] = mapped_column(comment="Of the source, at the last extract.")
+    server_started_at: Mapped[dt.datetime | None] = mapped_column(
+        comment="Of the source: after a restart it may be a copy of an earlier state."
+    )
+    horizon: Mapped[dt.datetime | None] = mapped_column(
+        comment="Mode cursor: no unseen row is of a transaction that began before."
+    )
+    relations: Mapped[list[int] | None] = mapped_column(
+        ARRAY(BigInteger()), comment="Oids of the tables and partitions whose rows were read."
+    )
+    definition: Mapped[str | None] = mapped_column(comment="Hash of a view's query.")
+    mode: Mapped[str | None] = mapped_column(comment="How changes were found: xmin, xid8, cursor, compare.")
+    proven_at: Mapped[dt.datetime | None] = mapped_column(
+        comment="When all rows were last compared with the source; null: the next extract does."
+    )
 
 
 class Publication(WarehouseBase):

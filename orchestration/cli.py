@@ -27,11 +27,13 @@ from rich.text import Text
 from orchestration import settings as settings_module
 from orchestration.settings import Settings
 from warehouse.database import Connection, connect, session
-from warehouse.errors import ConfigurationError, WeirError
+from warehouse.errors import ConfigurationError, VerificationError, WeirError
 
 if TYPE_CHECKING:
+    from rich.status import Status
     from rich.table import Table
 
+    from warehouse.extract import Reading, SourceProof
     from warehouse.plan import Parameters
     from warehouse.refresh import Outcome, Places, Refresh
 
@@ -42,7 +44,8 @@ LAST_YEAR = 2200  # of an as-of instant: a run makes a partition for every day u
 app = typer.Typer(
     help="A warehouse that turns an application's own tables into numbers that people can trust.",
     epilog="Settings are environment variables (WEIR_HOME, WEIR_SOURCE_URL, WEIR_WAREHOUSE_URL, ...) or stand in "
-    "weir.toml; all have defaults. Exit codes: 0 done, 2 usage or configuration, 3 blocked by a check, 1 other.",
+    "weir.toml; all have defaults. Exit codes: 0 done, 2 usage or configuration, 3 blocked by a check, 4 a "
+    "verification found a difference, 1 other.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -204,6 +207,12 @@ def run(
     rewind: Annotated[bool, typer.Option("--rewind", help="Allow an as-of before the last publication.")] = False,
     only: Annotated[str | None, typer.Option(metavar="A,B", help=f"Only these of {', '.join(APPLICATIONS)}.")] = None,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Give up at once while another run is going on.")] = False,
+    force_deletes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="T,U", help="Source tables that may lose any number of rows, as scheduling.tasks; or all."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Extract, build, check and publish what is new or changed.
@@ -236,7 +245,7 @@ def run(
         raise ConfigurationError(
             f"--to {last} is before WEIR_EARLIEST_DATE {parameters.earliest_date}; give a later day"
         )
-    _run(parameters, applications, wait=not no_wait, as_json=as_json)
+    _run(parameters, applications, wait=not no_wait, as_json=as_json, force_deletes=_source_tables(force_deletes))
 
 
 @app.command()
@@ -277,6 +286,61 @@ def status(as_json: AsJson = False) -> None:
                 failure.observed or "", failure.expected or "", f"{failure.days:,}", str(failure.first_day or ""),
             )  # fmt: skip
         out.print(table)
+
+
+@app.command()
+def verify(
+    source: Annotated[bool, typer.Option("--source", help="Compare every row of raw with the source.")] = False,
+    only: Annotated[str | None, typer.Option(metavar="A,B", help=f"Only these of {', '.join(APPLICATIONS)}.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that what was extracted is what the source has.
+
+    What the source has changed since the last extract is no difference. Changes nothing; the next run heals the tables
+    that differ. Exit code 4 where any row differs.
+    """
+    if not source:
+        raise ConfigurationError("say what to verify: weir verify --source")
+    applications = _applications(only)
+    chosen = settings_module.load()
+    with _warehouse_to_read(chosen, "weir verify") as (places, warehouse), _progress() as say:
+        found = _verify_source(chosen, places, warehouse, applications, say)
+    if as_json:
+        _print_json({"tables": found})
+    else:
+        table = _table("source table", ">rows", ">differing", "keys", ">seconds")
+        for item in found:
+            proof = item.proof
+            table.add_row(
+                item.source_table, f"{proof.rows:,}" if proof else "", f"{proof.differing:,}" if proof else "",
+                ", ".join(proof.keys) if proof else "never extracted", f"{item.seconds:.1f}",
+            )  # fmt: skip
+        out.print(table)
+    if differing := [item for item in found if item.proof and not item.proof.success]:
+        first = differing[0]
+        raise VerificationError(
+            f"{len(differing)} tables of raw differ from the source, first {first.source_table}, key "
+            f"{first.proof.keys[0] if first.proof else ''}; the next weir run heals them"
+        )
+
+
+def _verify_source(
+    chosen: Settings, places: "Places", warehouse: Connection, applications: tuple[str, ...], say: Callable[[str], None]
+) -> "list[SourceProof]":
+    from warehouse import lock
+    from warehouse.extract import verify_source
+
+    found: list[SourceProof] = []
+    with lock.exclusive(places.warehouse_url, "verify", waiting=lambda holder: say(f"waiting for {holder} to end")):
+        for application in applications:
+            with session(
+                places.source_urls[application],
+                name="weir verify",
+                read_only=True,
+                setting=chosen.source_setting(application),
+            ) as source:
+                found += verify_source(application, source, warehouse, say)
+    return found
 
 
 @app.command()
@@ -397,6 +461,7 @@ def _run(
     *,
     wait: bool = True,
     as_json: bool = False,
+    force_deletes: tuple[str, ...] = (),
 ) -> None:
     from orchestration.run import run_in_process
     from warehouse.refresh import Refresh
@@ -406,7 +471,16 @@ def _run(
         places = chosen.start()
         _check_sources(chosen, places, applications)
         _prepare(chosen, places)
-        refresh = Refresh(places, parameters, applications, chosen.max_quarantine_share, wait=wait, say=say)
+        refresh = Refresh(
+            places,
+            parameters,
+            applications,
+            chosen.max_quarantine_share,
+            wait=wait,
+            say=say,
+            reading=say.reading,
+            force_deletes=force_deletes,
+        )
         refresh.seconds["start"] = time.perf_counter() - STARTED
         with refresh:
             run_in_process(refresh, chosen.server if chosen.needs_server else None)
@@ -517,6 +591,14 @@ def _applications(only: str | None) -> tuple[str, ...]:
     return tuple(name for name in APPLICATIONS if name in names)
 
 
+def _source_tables(names: str | None) -> tuple[str, ...]:
+    from warehouse.extract import check_table_names
+
+    found = tuple(name.strip() for name in (names or "").split(",") if name.strip())
+    check_table_names(found)
+    return found
+
+
 def _date(option: str, text: str | None) -> dt.date | None:
     if text is None:
         return None
@@ -557,19 +639,46 @@ def _age(age: dt.timedelta) -> str:
     return f"{max(age.total_seconds(), 0):.0f} s"
 
 
+class _Say:
+    """A line per message; on a terminal also a spinner that shows the last one, and bars while tables are read."""
+
+    def __init__(self, shown: "Status | None" = None) -> None:
+        self._shown = shown
+        self._next = 0.0
+
+    def __call__(self, line: str) -> None:
+        if self._shown is None:
+            err.print(line, soft_wrap=True)
+            return
+        err.print(Text.assemble((f"{time.perf_counter() - STARTED:6.1f} s ", "dim"), line))
+        self._shown.update(Text(line))
+
+    def reading(self, reading: "Reading") -> None:
+        """Show how far an extract is: tables, and rows of the one that is being read."""
+        now = time.perf_counter()
+        if self._shown is None or now < self._next:
+            return
+        self._next = now + 0.1
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+
+        share = min(reading.rows / reading.expected, 1.0) if reading.expected else 0.0
+        line = Table.grid(padding=(0, 1))
+        line.add_row(
+            Text(f"{reading.step} {reading.source_table}"),
+            ProgressBar(total=reading.tables, completed=reading.number + share, width=30),
+            Text(f"{reading.rows:,} rows" + (f" of about {reading.expected:,}" if reading.expected else "")),
+        )
+        self._shown.update(line)
+
+
 @contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """A line per message; on a terminal also a spinner that shows the last one."""
+def _progress() -> Iterator[_Say]:
     if not sys.stderr.isatty():
-        yield lambda line: err.print(line, soft_wrap=True)
+        yield _Say()
         return
     with err.status("") as shown:
-
-        def say(line: str) -> None:
-            err.print(Text.assemble((f"{time.perf_counter() - STARTED:6.1f} s ", "dim"), line))
-            shown.update(Text(line))
-
-        yield say
+        yield _Say(shown)
 
 
 def _print_json(report: object) -> None:

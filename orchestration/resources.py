@@ -22,6 +22,9 @@ from warehouse.refresh import Refresh
         "as_of": dg.Field(str, is_required=False, description="ISO 8601 instant; default: now."),
         "from_date": dg.Field(str, is_required=False, description="Rebuild days from this date (inclusive)."),
         "to_date": dg.Field(str, is_required=False, description="Rebuild days through this date (inclusive)."),
+        "force_deletes": dg.Field(
+            [str], default_value=[], description="Source tables that may lose any number of rows, or all."
+        ),
         "rewind": dg.Field(bool, default_value=False, description="Allow an as-of before the last publication."),
     }
 )
@@ -43,7 +46,12 @@ def refresh(context: dg.InitResourceContext) -> Iterator[Refresh]:
         rewind=config["rewind"],
     )
     with Refresh(
-        places, parameters, APPLICATIONS, chosen.max_quarantine_share, say=context.log.info if context.log else print
+        places,
+        parameters,
+        APPLICATIONS,
+        chosen.max_quarantine_share,
+        say=context.log.info if context.log else print,
+        force_deletes=config["force_deletes"],
     ) as run:
         if context.instance:
             report_dead(context.instance, run.found_dead)

@@ -68,10 +68,11 @@ class Lab:
         """
         instant = dt.datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
         applications = options.pop("applications", APPLICATIONS)
+        force_deletes = options.pop("force_deletes", ())
         parameters = Parameters(new_run_id(), instant, earliest_date, **options)
         with (
             gate_left_open() if gate_open else mock.MagicMock(),
-            Refresh(self.places, parameters, applications) as refresh,
+            Refresh(self.places, parameters, applications, force_deletes=force_deletes) as refresh,
         ):
             for application in applications:
                 refresh.extract(application)

@@ -23,6 +23,7 @@ from psycopg import sql
 
 from warehouse.catalog import Mart, mart, source_tables
 from warehouse.database import Connection, fetch_row
+from warehouse.extract import Batch
 from warehouse.plan import Parameters, Plan
 from warehouse.transform import NodeResult, Transformer
 
@@ -274,6 +275,27 @@ def quarantine_share(warehouse: Connection, application: str, maximum: float) ->
                 )
             )
     return checks
+
+
+def source_proofs(batch: Batch) -> list[Check]:
+    """What the comparison of raw with the source said, of each table that it was made for.
+
+    A warning: what differed has been healed with the batch, and is built and published like any other change.
+    """
+    return [
+        Check(
+            mart=None,
+            name=f"equals_source({table.source_table})",
+            engine="reconciliation",
+            severity="warn",
+            success=table.proof.success,
+            observed=f"{table.proof.differing} of {table.proof.rows} rows differed"
+            + (f": {', '.join(table.proof.keys)}" if table.proof.keys else ""),
+            expected="0 rows differ",
+        )
+        for table in batch.tables
+        if table.proof is not None
+    ]
 
 
 def record(warehouse: Connection, run_id: str, application: str, checks: Iterable[Check]) -> None:

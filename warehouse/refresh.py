@@ -7,7 +7,7 @@ themselves, and what calls them (``assets``, ``orchestration``).
 import datetime as dt
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +19,7 @@ from warehouse import gate, lock, plan, publish, quarantine, transform, warm_up
 from warehouse.catalog import APPLICATIONS, CALENDAR, mart
 from warehouse.database import Connection, connect, fetch_row, session
 from warehouse.errors import BlockedError, WeirError
-from warehouse.extract import Batch, extract
+from warehouse.extract import Batch, Reading, extract
 from warehouse.plan import Parameters, Plan
 from warehouse.transform import Transformer
 
@@ -64,6 +64,8 @@ class Refresh:
         maximum_quarantine_share: of a table's live rows, above which an application is blocked (0–1).
         wait: whether to wait for another run.
         say: takes a line of progress.
+        reading: takes numbers while an extract goes on.
+        force_deletes: source tables that may lose any number of rows, or ``all``.
     """
 
     def __init__(
@@ -75,6 +77,8 @@ class Refresh:
         *,
         wait: bool = True,
         say: Callable[[str], None] = lambda line: None,
+        reading: Callable[[Reading], None] = lambda reading: None,
+        force_deletes: Collection[str] = (),
     ) -> None:
         self.places = places
         self.parameters = parameters
@@ -82,6 +86,8 @@ class Refresh:
         self.maximum_quarantine_share = maximum_quarantine_share
         self.wait = wait
         self.say = say
+        self.reading = reading
+        self.force_deletes = force_deletes
         self.seconds: dict[str, float] = {}
         self.outcomes = {name: Outcome(name) for name in (*applications, CALENDAR)}
         self.transformer = Transformer(places.warehouse_url, places.home / "dbt")
@@ -126,8 +132,17 @@ class Refresh:
         ):
             if plan.is_new(self.warehouse, application):
                 warm_up.begin()
-            batch = extract(application, source, self.warehouse, self.parameters.run_id, self.say)
+            batch = extract(
+                application,
+                source,
+                self.warehouse,
+                self.parameters.run_id,
+                self.say,
+                reading=self.reading,
+                force_deletes=self.force_deletes,
+            )
         self.outcomes[application].batch = batch
+        gate.record(self.warehouse, self.parameters.run_id, application, gate.source_proofs(batch))
         if batch.changed:
             warm_up.begin()
         return batch
