@@ -213,6 +213,7 @@ class Refresh:
             checks, expected_rows = gate.reconcile(self.warehouse, part)
             if application in APPLICATIONS and not outcome.checks:
                 checks += gate.quarantine_share(self.warehouse, application, self.maximum_quarantine_share)
+                checks += gate.orphans(self.warehouse, application)
             checks += gate.dbt_tests(self.transformer, self.warehouse, part)
             checks += gate.expectations(self.warehouse, self.places.warehouse_url, self.parameters, part, expected_rows)
         outcome.checks += checks
