@@ -79,6 +79,12 @@ def a_day_of_no_run(lab: Lab, mart: Mart) -> list[str]:
     return [f"update candidate.{mart.name} set {mart.date_column} = '2031-01-01' where {one_row(mart)}"]
 
 
+HAPPENED = ", ".join(
+    f"{name}_count = {name}_count + 1" for name in ("enrolled", "completed", "failed", "exited", "goal")
+)
+PASSED = "enrolled_count = enrolled_count + 1, entered_count = entered_count + 3, completed_count = completed_count + 1"
+
+
 def a_little_more(lab: Lab, mart: Mart) -> list[str]:
     """Measures that no longer agree with each other nor with raw."""
     changes = {
@@ -91,6 +97,18 @@ def a_little_more(lab: Lab, mart: Mart) -> list[str]:
         "workflow_analytics": "enrolled_count = enrolled_count + 1, completed_count = completed_count + 1,"
         " failed_count = failed_count + 1, exited_count = exited_count + 1, goal_count = goal_count + 1,"
         " active_count = active_count + 1, cohort_converted_count = enrolled_count + 5",
+        "workflow_analytics_hourly": f"{HAPPENED}",
+        "workflow_analytics_weekly": f"{HAPPENED}, cohort_converted_count = enrolled_count + 5,"
+        " unique_contacts = unique_contacts + 1",
+        "workflow_analytics_monthly": f"{HAPPENED}, cohort_converted_count = enrolled_count + 5,"
+        " unique_contacts = unique_contacts + 1",
+        "workflow_step_metrics": PASSED,
+        "workflow_step_metrics_weekly": f"{PASSED}, unique_contacts = unique_contacts + 1",
+        "workflow_step_metrics_monthly": f"{PASSED}, unique_contacts = unique_contacts + 1",
+        "workflow_action_metrics": "attempted_count = attempted_count + 1, succeeded_count = succeeded_count + 1,"
+        " failed_count = failed_count + 1, delivered_count = delivered_count + 1, opened_count = opened_count + 1,"
+        " clicked_count = clicked_count + 1",
+        "duration_histogram": "count = count + 1, total_microseconds = total_microseconds * 3 + 1",
         "kpi_daily": "value_count = value_count + 1, value_sum = value_sum + 1, value_last = value_max + 1",
     }
     where = (
@@ -145,6 +163,7 @@ def test_every_blocking_check_fails_for_a_candidate_that_breaks_it(lab: Lab) -> 
     assert {name for _, _, name in of_facts} == {
         "slots_read_equal_used_and_left_out",
         "executions_read_equal_used_and_left_out",
+        "events_read_equal_used_and_left_out",
     }
     assert names(good, success=True) - of_facts - caught == set()
 
