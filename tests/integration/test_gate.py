@@ -37,8 +37,10 @@ GOALS = (
 Mutation = Callable[[Lab, Mart], list[str]]
 
 
-def one_row(mart: Mart) -> str:
-    return f"ctid = (select max(ctid) from candidate.{mart.name})"
+def one_row(mart: Mart, *, another: bool = False) -> str:
+    """The last row; of a mart made from others the first, so that not both sides of an equation change alike."""
+    first = bool(mart.made_from) is not another
+    return f"ctid = (select {'min' if first else 'max'}(ctid) from candidate.{mart.name})"
 
 
 def a_row_less(lab: Lab, mart: Mart) -> list[str]:
@@ -48,7 +50,7 @@ def a_row_less(lab: Lab, mart: Mart) -> list[str]:
 def a_row_twice(lab: Lab, mart: Mart) -> list[str]:
     """The same number of rows, two of them the same."""
     return [
-        f"delete from candidate.{mart.name} where ctid = (select min(ctid) from candidate.{mart.name})",
+        f"delete from candidate.{mart.name} where {one_row(mart, another=True)}",
         f"insert into candidate.{mart.name} select * from candidate.{mart.name} where {one_row(mart)}",
     ]
 
@@ -223,7 +225,8 @@ def test_what_is_blocked_keeps_its_last_good_rows_and_holds_no_other_application
         dated = lab.run(AS_OF, from_date=dt.date(2024, 3, 1), to_date=dt.date(2024, 3, 7))
     # Bad in one mart, a day is held back in all that share it.
     bad = {dt.date(2024, 3, 3)}
-    assert dated.outcomes["workflows"].held_back == {"workflow_analytics": bad, "workflow_executions": bad}
+    daily = {mart.name for mart in marts("workflows") if mart.dated and not mart.made_from}
+    assert dated.outcomes["workflows"].held_back == dict.fromkeys(daily, bad)
     published = lab.published_since(dated)["workflow_analytics"]
     assert published == {f"2024-03-0{n}" for n in (1, 2, 4, 5, 6, 7)}
 

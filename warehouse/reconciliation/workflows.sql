@@ -186,7 +186,6 @@ durations_expected as (
     select d.date, count(*) as duration_count, sum(d.microseconds) as total_microseconds,
         count(distinct (d.workflow_id, d.step_id, width_bucket(d.microseconds - 1, b.uppers))) as row_count
     from durations as d cross join bounds as b
-    where d.date in (select run_days.date from run_days where run_days.mart = 'duration_histogram')
     group by d.date
 
 ),
@@ -202,7 +201,7 @@ durations_observed as (
 periods as (
 
     select
-        d.mart, d.date as period,
+        d.mart, substring(d.mart from '^(.*)_') as of_mart, substring(d.mart from '[a-z]*$') as kind, d.date as period,
         case when d.mart like '%weekly' then d.date + 7 else (d.date + interval '1 month')::date end as after
     from run_days as d
     where d.mart like '%\_weekly' or d.mart like '%\_monthly'
@@ -256,8 +255,11 @@ periods_expected as (
         coalesce(sum(s.enrolled_count), 0) as enrolled_count, coalesce(sum(s.completed_count), 0) as completed_count,
         coalesce(sum(s.third_count), 0) as third_count
     from periods as p
-    left join standing as s
-        on p.mart like s.mart || '\_%' and s.date >= p.period and s.date < p.after
+    left join (
+        select standing.*, kinds.kind, kinds.period from standing cross join lateral (values
+            ('weekly', date_trunc('week', date::timestamp)::date), ('monthly', date_trunc('month', date::timestamp)::date)
+        ) as kinds (kind, period)
+    ) as s on s.mart = p.of_mart and s.kind = p.kind and s.period = p.period
     group by p.mart, p.period
 
 ),
@@ -297,17 +299,24 @@ standing_contacts as (
 
 ),
 
+contacts as (
+
+    select 'workflow_analytics' as mart, date, workflow_id as id, contact_id from standing_contacts
+    union all
+    select 'workflow_step_metrics', enrolled_date, step_id, contact_id
+    from intermediate.int_workflows__step_visits where outcome <> 'skipped'
+
+),
+
 contacts_expected as (
 
-    select p.mart, p.period, count(distinct (c.workflow_id, c.contact_id)) as unique_contacts
-    from periods as p inner join standing_contacts as c on c.date >= p.period and c.date < p.after
-    where p.mart like 'workflow\_analytics\_%'
-    group by p.mart, p.period
-    union all
-    select p.mart, p.period, count(distinct (v.step_id, v.contact_id))
-    from periods as p
-    inner join intermediate.int_workflows__step_visits as v on v.enrolled_date >= p.period and v.enrolled_date < p.after
-    where p.mart like 'workflow\_step\_metrics\_%' and v.outcome <> 'skipped'
+    select p.mart, p.period, count(distinct (c.id, c.contact_id)) as unique_contacts
+    from (
+        select contacts.*, kinds.kind, kinds.period from contacts cross join lateral (values
+            ('weekly', date_trunc('week', date::timestamp)::date), ('monthly', date_trunc('month', date::timestamp)::date)
+        ) as kinds (kind, period)
+    ) as c
+    inner join periods as p on p.of_mart = c.mart and p.kind = c.kind and p.period = c.period
     group by p.mart, p.period
 
 ),
@@ -372,12 +381,15 @@ workflow_days as (
     union
     select workflow_id, goal_date from executions where goal_date is not null
     union
-    select distinct a.workflow_id, d.date
+    -- More enrolled through the day than ended: places among the sorted dates.
+    select a.workflow_id, d.date
     from (
-        select distinct workflow_id, enrolled_date, coalesce(ended_date, 'infinity') as ended_date from executions
+        select workflow_id, array_agg(enrolled_date order by enrolled_date) as enrolled_dates,
+            array_agg(ended_date order by ended_date) filter (where ended_date is not null) as ended_dates
+        from executions group by workflow_id
     ) as a
-    inner join run_days as d
-        on d.mart = 'workflow_analytics' and d.date >= a.enrolled_date and d.date < a.ended_date
+    inner join run_days as d on d.mart = 'workflow_analytics'
+    where width_bucket(d.date, a.enrolled_dates) > coalesce(width_bucket(d.date, a.ended_dates), 0)
 
 ),
 

@@ -45,8 +45,12 @@ usable as (
             and events.workflow_id = steps.workflow_id
     where
         events.event_type in ({{ known_event_types() }})
-        and events.occurred_at >= (select {{ utc_midnight('parameters.earliest_date') }} from parameters)
-        and events.occurred_at <= (select parameters.future_limit from parameters)
+        -- Nearly all: a planner takes a range between bounds that it does not know for a needle, hence coalesce.
+        and coalesce(
+            events.occurred_at >= (select {{ utc_midnight('parameters.earliest_date') }} from parameters)
+            and events.occurred_at <= (select parameters.future_limit from parameters),
+            false
+        )
 
 )
 
