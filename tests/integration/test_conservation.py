@@ -231,9 +231,7 @@ MUTATIONS += (
     Mutation(
         OF_HOURS,
         "a count is not zero",
-        change(
-            HOURS, "enrolled_count = 0, completed_count = 0, failed_count = 0, exited_count = 0, goal_count = 0"
-        ),
+        change(HOURS, "enrolled_count = 0, completed_count = 0, failed_count = 0, exited_count = 0, goal_count = 0"),
     ),
     *(
         Mutation(OF_HOURS, "the hours of a day add up to workflow_analytics", change(HOURS, f"{count} = {count} + 1"))
@@ -251,9 +249,7 @@ MUTATIONS += (
                 change(mart, "cohort_converted_count = enrolled_count + 1"),
             ),
             Mutation(test, RATE, change(mart, "conversion_rate = conversion_rate + 0.0001", "enrolled_count > 0")),
-            Mutation(
-                test, "unique_contacts <= enrolled_count", change(mart, "unique_contacts = enrolled_count + 1")
-            ),
+            Mutation(test, "unique_contacts <= enrolled_count", change(mart, "unique_contacts = enrolled_count + 1")),
             Mutation(test, "who is enrolled is a contact", change(mart, "unique_contacts = 0", "enrolled_count > 0")),
             Mutation(test, DURATIONS, change(mart, "p95_duration_seconds = null", COMPLETED)),
             Mutation(test, DURATIONS, change(mart, "avg_duration_seconds = 0", "completed_count = 0")),
@@ -292,9 +288,7 @@ MUTATIONS += (
                 "somebody is enrolled",
                 change(mart, "enrolled_count = 0", "entered_count = 0 and skipped_count = 0 and not " + FIRST),
             ),
-            Mutation(
-                test, "nothing is open in a mature cohort", change(mart, "is_mature = true", "open_count > 0")
-            ),
+            Mutation(test, "nothing is open in a mature cohort", change(mart, "is_mature = true", "open_count > 0")),
             Mutation(test, FROM_START, change(mart, "conversion_from_start = conversion_from_start + 0.0001")),
             Mutation(test, FROM_START, change(mart, "conversion_from_start = null")),
             Mutation(

@@ -197,7 +197,9 @@ INVERSIONS = (
 """What, its words in the model, their inversion, and the beginning of the name of a case that fails by it."""
 
 
-@pytest.mark.parametrize(("old", "new", "case"), [each[1:] for each in INVERSIONS], ids=[each[0] for each in INVERSIONS])
+@pytest.mark.parametrize(
+    ("old", "new", "case"), [each[1:] for each in INVERSIONS], ids=[each[0] for each in INVERSIONS]
+)
 def test_a_rule_inverted_fails_its_case(built: Built, old: str, new: str, case: str) -> None:
     assert old in built.compiled
     expected = {each.name: each.outcomes for each in CASES}

@@ -114,9 +114,7 @@ def step_changes(draw: st.DrawFn) -> str:
         },
     )  # fmt: skip
     # The flow may be gone, or the position taken.
-    return (
-        f"do $$ begin {statement}; exception when foreign_key_violation or unique_violation then null; end $$"
-    )
+    return f"do $$ begin {statement}; exception when foreign_key_violation or unique_violation then null; end $$"
 
 
 @st.composite
