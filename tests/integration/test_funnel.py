@@ -7,6 +7,7 @@ logs (``tests/properties``).
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -216,7 +217,7 @@ def test_buckets_are_a_fixed_table_within_one_percent(built: Built) -> None:
     assert [bucket for bucket, _, _ in rows] == list(range(len(rows)))
     assert bounds[0] == (0, 0)
     assert bounds[-1][1] == 2**63 - 1
-    for (_, before), (low, high) in zip(bounds, bounds[1:], strict=False):
+    for (_, before), (low, high) in pairwise(bounds):
         assert low == before + 1
         # The middle is within 1 % of either end: |low + high - 2 value| <= value / 50.
         assert 50 * (high - low) <= low
