@@ -9,7 +9,7 @@ other than the parameters of the current run.
 import datetime as dt
 from typing import Annotated, Any
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Text
@@ -41,6 +41,12 @@ class Application(WarehouseBase):
     )
     as_of: Mapped[dt.datetime | None] = mapped_column(comment="As-of instant of the last run that settled it.")
     first_date: Mapped[dt.date | None] = mapped_column(comment="First day with data that was ever seen.")
+    facts_as_of_from: Mapped[dt.datetime | None] = mapped_column(
+        comment="Facts are as of this instant, or, while they are computed, of one from here through facts_as_of_to."
+    )
+    facts_as_of_to: Mapped[dt.datetime | None] = mapped_column(
+        comment="As facts_as_of_from, or the latest that they may be as of; infinity after an interruption."
+    )
 
 
 class Run(WarehouseBase):
@@ -228,3 +234,14 @@ class LocalDay(WarehouseBase):
     date: Mapped[dt.date] = mapped_column(primary_key=True)
     starts_at: Mapped[dt.datetime]
     ends_at: Mapped[dt.datetime]
+
+
+class DurationBucket(WarehouseBase):
+    """Bounds of the buckets of ``marts.duration_histogram``; never changed."""
+
+    __tablename__ = "duration_buckets"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    bucket: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    lower_microseconds: Mapped[BigInt] = mapped_column(comment="Inclusive.")
+    upper_microseconds: Mapped[BigInt] = mapped_column(comment="Inclusive.")

@@ -135,6 +135,26 @@ SOURCE_TABLES: tuple[SourceTable, ...] = tuple(
 
 APPLICATIONS: tuple[str, ...] = source.APPLICATIONS
 
+WEEK_AND_MONTH: tuple[Grain, ...] = ("week", "month")
+HAPPENINGS = ("enrolled_count", "completed_count", "failed_count", "exited_count", "goal_count")
+DURATIONS = ("avg_duration_seconds", "p50_duration_seconds", "p95_duration_seconds")
+PASSAGES = (
+    "enrolled_count",
+    "entered_count",
+    "skipped_count",
+    "completed_count",
+    "failed_count",
+    "dropped_count",
+    "open_count",
+)
+PASSAGE_RATIOS = (
+    "conversion_from_start",
+    "conversion_from_previous",
+    "avg_seconds_in_step",
+    "p50_seconds_in_step",
+    "p95_seconds_in_step",
+)
+
 MARTS: tuple[Mart, ...] = (
     Mart("dim_date", CALENDAR, key=("date",)),
     Mart("dim_local_day", "scheduling", key=("timezone", "date")),
@@ -224,21 +244,72 @@ MARTS: tuple[Mart, ...] = (
         "workflows",
         key=("workflow_id", "date"),
         date_column="date",
+        counts=(*HAPPENINGS, "active_count", "cohort_converted_count"),
+        nullable=("conversion_rate", *DURATIONS),
+    ),
+    Mart(
+        "workflow_analytics_hourly",
+        "workflows",
+        key=("workflow_id", "hour"),
+        date_column="hour",
+        is_instant=True,
+        counts=HAPPENINGS,
+    ),
+    *(
+        Mart(
+            f"workflow_analytics_{grain}ly",
+            "workflows",
+            key=("workflow_id", grain),
+            date_column=grain,
+            grain=grain,
+            made_from=("workflow_analytics",),
+            counts=(*HAPPENINGS, "active_count", "cohort_converted_count", "unique_contacts"),
+            nullable=("conversion_rate", *DURATIONS),
+        )
+        for grain in WEEK_AND_MONTH
+    ),
+    Mart(
+        "workflow_step_metrics",
+        "workflows",
+        key=("workflow_id", "step_id", "date"),
+        date_column="date",
+        counts=PASSAGES,
+        nullable=PASSAGE_RATIOS,
+    ),
+    *(
+        Mart(
+            f"workflow_step_metrics_{grain}ly",
+            "workflows",
+            key=("workflow_id", "step_id", grain),
+            date_column=grain,
+            grain=grain,
+            made_from=("workflow_step_metrics",),
+            counts=(*PASSAGES, "unique_contacts"),
+            nullable=PASSAGE_RATIOS,
+        )
+        for grain in WEEK_AND_MONTH
+    ),
+    Mart(
+        "workflow_action_metrics",
+        "workflows",
+        key=("workflow_id", "step_id", "action_type", "date"),
+        date_column="date",
         counts=(
-            "enrolled_count",
-            "completed_count",
+            "attempted_count",
+            "succeeded_count",
             "failed_count",
-            "exited_count",
-            "goal_count",
-            "active_count",
-            "cohort_converted_count",
+            "delivered_count",
+            "opened_count",
+            "clicked_count",
         ),
-        nullable=(
-            "conversion_rate",
-            "avg_duration_seconds",
-            "p50_duration_seconds",
-            "p95_duration_seconds",
-        ),
+        nullable=("success_rate", "avg_duration_ms", "p50_duration_ms", "p95_duration_ms"),
+    ),
+    Mart(
+        "duration_histogram",
+        "workflows",
+        key=("workflow_id", "step_id", "date", "bucket"),
+        date_column="date",
+        counts=("bucket", "bucket_upper_seconds", "representative_seconds", "count", "total_microseconds"),
     ),
     Mart(
         "dim_kpi_goal",

@@ -298,6 +298,26 @@ def source_proofs(batch: Batch) -> list[Check]:
     ]
 
 
+def orphans(warehouse: Connection, application: str) -> list[Check]:
+    """Warn of rows that lack what they belong to: it may still come, so they hold nothing back."""
+    return [
+        Check(
+            mart=None,
+            name=f"orphans({table})",
+            engine="reconciliation",
+            severity="warn",
+            success=False,
+            observed=f"{count} rows",
+            expected="0 rows",
+        )
+        for table, count in warehouse.execute(
+            "select source_table, count(*) from quality.quarantine where released_at is null"
+            " and reason = 'orphan_event' and source_table = any (%s) group by source_table",
+            ([table.qualified for table in source_tables(application)],),
+        )
+    ]
+
+
 def record(warehouse: Connection, run_id: str, application: str, checks: Iterable[Check]) -> None:
     """Write results to ``quality.check_results``: a row per check, or one per failed day; one transaction."""
     with warehouse.transaction(), warehouse.cursor() as cursor:

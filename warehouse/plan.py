@@ -99,6 +99,8 @@ def begin(warehouse: Connection, parameters: Parameters, applications: Sequence[
             ),
         )
         warehouse.execute("delete from control.run_partitions")
+        # One row, but a table that was never analyzed is thought to have hundreds, and every model joins it.
+        warehouse.execute("analyze control.current_run")
 
 
 def is_new(warehouse: Connection, application: str) -> bool:
@@ -164,12 +166,21 @@ def deploy(warehouse: Connection, transformer: Transformer, parameters: Paramete
 
 
 def refresh_facts(warehouse: Connection, transformer: Transformer, application: str) -> bool:
-    """Recompute the facts of rows that changed since they were last computed.
+    """Recompute the facts of rows that changed since they were last computed, or that the as-of instant moved over.
 
     Returns:
         Whether there were any.
     """
-    if not has_changes(warehouse, application):
+    # Until their changes are recorded, facts may be as of this run's instant or still as of an earlier run's; where
+    # an earlier run was interrupted in between, nothing is known of them.
+    warehouse.execute(
+        "update control.applications as a set facts_as_of_from = least(a.facts_as_of_from, r.as_of),"
+        " facts_as_of_to = case when a.facts_as_of_from < a.facts_as_of_to then 'infinity'"
+        "  else greatest(a.facts_as_of_to, r.as_of) end"
+        " from control.current_run as r where a.application = %s and a.facts_as_of_from is not null",
+        (application,),
+    )
+    if not (has_changes(warehouse, application) or _has_due_facts(warehouse, application)):
         return False
     (complete,) = fetch_row(
         warehouse, "select to_regclass(%s) is not null", (f"intermediate.int_{application}__dirty_partitions",)
@@ -233,11 +244,12 @@ def record_dirty(warehouse: Connection, parameters: Parameters, application: str
         ).fetchall():
             warehouse.execute(sql.SQL("truncate {}").format(sql.Identifier("intermediate", str(queue))))
         warehouse.execute(
-            "update control.applications set facts_batch_id = %(batch)s, first_date = least(first_date,"
+            "update control.applications set facts_batch_id = %(batch)s, facts_as_of_from = %(as_of)s,"
+            " facts_as_of_to = %(as_of)s, first_date = least(first_date,"
             " (select min(partition_start) from control.late_data"
             " where batch_id = %(batch)s and application = %(application)s and mart <> all (%(derived)s)))"
             " where application = %(application)s",
-            {"batch": batch_id, "application": application, "derived": derived},
+            {"batch": batch_id, "application": application, "derived": derived, "as_of": parameters.as_of},
         )
     return count
 
@@ -494,6 +506,18 @@ def has_changes(warehouse: Connection, application: str) -> bool:
         (application, facts_batch),
     )
     return bool(changed)
+
+
+def _has_due_facts(warehouse: Connection, application: str) -> bool:
+    """Whether the clock alone changes facts, where the application has a model that says so."""
+    due = f"int_{application}__due_facts"
+    (exists,) = fetch_row(warehouse, "select to_regclass(%s) is not null", (f"intermediate.{due}",))
+    return bool(
+        exists
+        and fetch_row(warehouse, sql.SQL("select exists (select from {})").format(sql.Identifier("intermediate", due)))[
+            0
+        ]
+    )
 
 
 def _extend_local_days(warehouse: Connection, parameters: Parameters, application: str) -> None:

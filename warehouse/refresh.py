@@ -243,6 +243,7 @@ class Refresh:
             reconciled = list(checks)
             if application in APPLICATIONS and not outcome.checks:
                 checks += gate.quarantine_share(self.warehouse, application, self.maximum_quarantine_share)
+                checks += gate.orphans(self.warehouse, application)
             checks += gate.dbt_tests(self.transformer, self.warehouse, part)
             checks += gate.expectations(self.warehouse, self.places.warehouse_url, self.parameters, part, reconciled)
         outcome.checks += checks

@@ -188,3 +188,65 @@ dates differ from UTC dates by a day at most, so windows are then found by an eq
 {% macro postgres__cross_join_json_pairs(json_object) -%}
     cross join lateral jsonb_each_text({{ json_object }}) as pairs (key, value)
 {%- endmacro %}
+
+{# Start of the UTC hour that an instant is in. #}
+{% macro utc_hour(instant) -%}
+    {{ return(adapter.dispatch('utc_hour')(instant)) }}
+{%- endmacro %}
+{% macro postgres__utc_hour(instant) -%} date_trunc('hour', {{ instant }}, 'UTC') {%- endmacro %}
+
+{# Average of integers: divided exactly to 30 decimals, cast last. Null where there are none. #}
+{% macro average(total, row_count) -%}
+    {{ return(adapter.dispatch('average')(total, row_count)) }}
+{%- endmacro %}
+{% macro postgres__average(total, row_count) -%}
+    (({{ total }})::numeric(60, 30) / nullif({{ row_count }}, 0))::double precision
+{%- endmacro %}
+
+{# Array over a group, of rows where the condition holds; null where none does. #}
+{% macro array_of(expression, condition) -%}
+    {{ return(adapter.dispatch('array_of')(expression, condition)) }}
+{%- endmacro %}
+{% macro postgres__array_of(expression, condition) -%}
+    array_agg({{ expression }}) filter (where {{ condition }})
+{%- endmacro %}
+
+{# Smallest member of an array above a bound; null where there is none. #}
+{% macro first_above(members, bound) -%}
+    {{ return(adapter.dispatch('first_above')(members, bound)) }}
+{%- endmacro %}
+{% macro postgres__first_above(members, bound) -%}
+    (select min(member) from unnest({{ members }}) as member where member > {{ bound }})
+{%- endmacro %}
+
+{# Bucket of a duration in whole microseconds, not negative: a binary search in the fixed table of bounds. #}
+{% macro duration_bucket(microseconds) -%}
+    {{ return(adapter.dispatch('duration_bucket')(microseconds)) }}
+{%- endmacro %}
+{% macro postgres__duration_bucket(microseconds) -%}
+    (
+        width_bucket(
+            {{ microseconds }},
+            (select array_agg(lower_microseconds order by bucket) from {{ source('control', 'duration_buckets') }})
+        ) - 1
+    )
+{%- endmacro %}
+
+{# First day of the week or month that a date is in, and of the one after the one that begins on a date. #}
+{% macro period_of(period, date) -%}
+    {{ week_of(date) if period == 'week' else month_of(date) }}
+{%- endmacro %}
+{% macro next_period(period, start) -%}
+    {{ return(adapter.dispatch('next_period')(period, start)) }}
+{%- endmacro %}
+{% macro postgres__next_period(period, start) -%}
+    ({{ start }}::timestamp + interval '1 {{ period }}')::date
+{%- endmacro %}
+
+{# An index that an incremental run needs on a table that is not dbt's, made once; engines without indexes: nothing. #}
+{% macro index_on(relation, column) -%}
+    {{ return(adapter.dispatch('index_on')(relation, column)) }}
+{%- endmacro %}
+{% macro postgres__index_on(relation, column) -%}
+    create index if not exists {{ relation.identifier }}_{{ column }}_idx on {{ relation }} ({{ column }})
+{%- endmacro %}

@@ -43,13 +43,20 @@ candidate  a table of the run's partitions, with the columns of the contract, th
     {%- set existing = load_cached_relation(this) -%}
     {{ run_hooks(pre_hooks) }}
     {% call statement('main') %}
-        drop table if exists pg_temp.recomputed;
-        create temp table recomputed as {{ sql }};
-        analyze recomputed;
         {% if existing is none %}
-            create table {{ target_relation }} as select * from recomputed limit 0;
-            create table {{ changes }} as select 1 as _sign, recomputed.* from recomputed;
+            {# Everything is new: there is nothing to compare it with. #}
+            create table {{ target_relation }} as {{ sql }};
+            create table {{ changes }} as select 1 as _sign, fact.* from {{ target_relation }} as fact;
+            {% for columns in config.get('indexed_by', []) %}
+                create index on {{ target_relation }} ({{ columns }});
+            {% endfor %}
+            create index on {{ target_relation }} ({{ key }});
+            analyze {{ target_relation }};
+            analyze {{ changes }};
         {% else %}
+            drop table if exists pg_temp.recomputed;
+            create temp table recomputed as {{ sql }};
+            analyze recomputed;
             insert into {{ changes }}
             select -1, gone.*
             from (
@@ -68,17 +75,11 @@ candidate  a table of the run's partitions, with the columns of the contract, th
             ) as new;
             delete from {{ target_relation }} as fact
             where fact.{{ key }} in (select affected.{{ key }} from {{ affected }} as affected);
+            insert into {{ target_relation }} select * from recomputed;
+            analyze {{ target_relation }};
+            analyze {{ changes }};
+            drop table recomputed;
         {% endif %}
-        insert into {{ target_relation }} select * from recomputed;
-        {% if existing is none %}
-            {% for columns in config.get('indexed_by', []) %}
-                create index on {{ target_relation }} ({{ columns }});
-            {% endfor %}
-            create index on {{ target_relation }} ({{ key }});
-        {% endif %}
-        analyze {{ target_relation }};
-        analyze {{ changes }};
-        drop table recomputed;
     {% endcall %}
     {{ run_hooks(post_hooks) }}
     {% do adapter.commit() %}

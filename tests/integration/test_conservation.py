@@ -16,10 +16,14 @@ from warehouse.transform import PROJECT
 DAILY, CATEGORY = "candidate.analytics_daily_metrics", "candidate.category_daily_metrics"
 ANALYTICS, EXECUTIONS = "candidate.workflow_analytics", "candidate.workflow_executions"
 KPI = "candidate.kpi_daily"
+HOURS, STEPS = "candidate.workflow_analytics_hourly", "candidate.workflow_step_metrics"
+ACTIONS, HISTOGRAM = "candidate.workflow_action_metrics", "candidate.duration_histogram"
 
 OF_DAILY, OF_CATEGORY = "assert_analytics_daily_metrics_add_up", "assert_category_daily_metrics_add_up"
 OF_ANALYTICS, OF_EXECUTIONS = "assert_workflow_analytics_add_up", "assert_workflow_executions_are_consistent"
 OF_KPI = "assert_kpi_daily_adds_up"
+OF_HOURS = "assert_workflow_analytics_hourly_adds_up"
+OF_ACTIONS, OF_HISTOGRAM = "assert_workflow_action_metrics_add_up", "assert_duration_histogram_adds_up"
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,19 @@ DURATIONS = "durations are null where nothing completed, and only there"
 GROWTH = "active_count <= that of the day before + enrolled - completed - failed - exited"
 NULL_DURATION = "duration_seconds is null where ended_at is null, and only there"
 ORDER = "value_min <= value_last <= value_max"
+CONSERVED = "entered = completed + failed + dropped + open"
+ORDERED = "entered + skipped <= entered + skipped of the step before, or enrolled"
+FROM_START = "conversion_from_start = entered / enrolled"
+FROM_PREVIOUS = "conversion_from_previous = entered / (entered + skipped of the step before, or enrolled)"
+TIMES = "times are null where nobody completed, and only there"
+FIRST = "step_position = 1"
+SUCCESS = "success_rate = succeeded / (succeeded + failed)"
+BOUNDS = "bounds are those of the fixed table"
+WITHIN = "the durations are within the bounds of their bucket"
+COMPLETIONS = "there are as many as completed the step"
 MEAN = "value_min <= value_sum / value_count <= value_max"
 
-MUTATIONS = (
+MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         OF_DAILY,
         "category_minutes sum to total_scheduled_minutes",
@@ -206,6 +220,134 @@ MUTATIONS = (
         "value_avg = value_sum / value_count, to 6 decimals",
         change(KPI, "value_avg = value_avg + 0.000001", SEVERAL),
     ),
+)
+
+MUTATIONS += (
+    Mutation(
+        OF_HOURS,
+        "hour is the start of an hour",
+        change(HOURS, "hour = hour + interval '1 minute'", "extract(hour from hour) = 12"),
+    ),
+    Mutation(
+        OF_HOURS,
+        "a count is not zero",
+        change(HOURS, "enrolled_count = 0, completed_count = 0, failed_count = 0, exited_count = 0, goal_count = 0"),
+    ),
+    *(
+        Mutation(OF_HOURS, "the hours of a day add up to workflow_analytics", change(HOURS, f"{count} = {count} + 1"))
+        for count in ("enrolled_count", "completed_count", "failed_count", "exited_count", "goal_count")
+    ),
+    Mutation(OF_HOURS, "the hours of a day add up to workflow_analytics", drop(HOURS)),
+    *(
+        mutation
+        for period in ("week", "month")
+        for test, mart in [(f"assert_workflow_analytics_{period}ly_adds_up", f"{ANALYTICS}_{period}ly")]
+        for mutation in (
+            Mutation(
+                test,
+                "cohort_converted_count <= enrolled_count",
+                change(mart, "cohort_converted_count = enrolled_count + 1"),
+            ),
+            Mutation(test, RATE, change(mart, "conversion_rate = conversion_rate + 0.0001", "enrolled_count > 0")),
+            Mutation(test, "unique_contacts <= enrolled_count", change(mart, "unique_contacts = enrolled_count + 1")),
+            Mutation(test, "who is enrolled is a contact", change(mart, "unique_contacts = 0", "enrolled_count > 0")),
+            Mutation(test, DURATIONS, change(mart, "p95_duration_seconds = null", COMPLETED)),
+            Mutation(test, DURATIONS, change(mart, "avg_duration_seconds = 0", "completed_count = 0")),
+            Mutation(test, "durations are not negative", change(mart, "avg_duration_seconds = -1", COMPLETED)),
+            Mutation(
+                test,
+                "p50_duration_seconds <= p95_duration_seconds",
+                change(mart, "p50_duration_seconds = p95_duration_seconds + 1", COMPLETED),
+            ),
+        )
+    ),
+    *(
+        mutation
+        for suffix in ("", "_weekly", "_monthly")
+        for test, mart in [(f"assert_workflow_step_metrics{suffix}_add_up", f"{STEPS}{suffix}")]
+        for mutation in (
+            *(
+                (
+                    Mutation(
+                        test,
+                        "unique_contacts <= entered_count",
+                        change(mart, "unique_contacts = entered_count + 1"),
+                    ),
+                    Mutation(test, "who enters is a contact", change(mart, "unique_contacts = 0", "entered_count > 0")),
+                )
+                if suffix
+                else ()
+            ),
+            *(
+                Mutation(test, CONSERVED, change(mart, f"{count} = {count} + 1", "entered_count > 0"))
+                for count in ("entered_count", "completed_count", "failed_count", "dropped_count", "open_count")
+            ),
+            Mutation(test, ORDERED, change(mart, "skipped_count = skipped_count + enrolled_count + 1", FIRST)),
+            Mutation(
+                test,
+                "somebody is enrolled",
+                change(mart, "enrolled_count = 0", "entered_count = 0 and skipped_count = 0 and not " + FIRST),
+            ),
+            Mutation(test, "nothing is open in a mature cohort", change(mart, "is_mature = true", "open_count > 0")),
+            Mutation(test, FROM_START, change(mart, "conversion_from_start = conversion_from_start + 0.0001")),
+            Mutation(test, FROM_START, change(mart, "conversion_from_start = null")),
+            Mutation(
+                test, FROM_PREVIOUS, change(mart, "conversion_from_previous = conversion_from_previous + 0.0001", FIRST)
+            ),
+            Mutation(test, FROM_PREVIOUS, change(mart, "conversion_from_previous = null", FIRST)),
+            Mutation(test, TIMES, change(mart, "p50_seconds_in_step = null", COMPLETED)),
+            Mutation(test, TIMES, change(mart, "p95_seconds_in_step = 1", "completed_count = 0")),
+            Mutation(test, "times are not negative", change(mart, "avg_seconds_in_step = -1", COMPLETED)),
+            Mutation(
+                test,
+                "p50_seconds_in_step <= p95_seconds_in_step",
+                change(mart, "p50_seconds_in_step = p95_seconds_in_step + 1", COMPLETED),
+            ),
+        )
+    ),
+    Mutation(
+        OF_ACTIONS,
+        "a count is not zero",
+        change(
+            ACTIONS,
+            "attempted_count = 0, succeeded_count = 0, failed_count = 0, delivered_count = 0, opened_count = 0,"
+            " clicked_count = 0, success_rate = null, avg_duration_ms = null, p50_duration_ms = null,"
+            " p95_duration_ms = null",
+        ),
+    ),
+    Mutation(OF_ACTIONS, SUCCESS, change(ACTIONS, "success_rate = success_rate - 0.0001", "succeeded_count > 0")),
+    Mutation(OF_ACTIONS, SUCCESS, change(ACTIONS, "success_rate = 1", "succeeded_count + failed_count = 0")),
+    Mutation(
+        OF_ACTIONS,
+        "durations are those of actions that succeeded or failed",
+        change(
+            ACTIONS,
+            "avg_duration_ms = 1, p50_duration_ms = 1, p95_duration_ms = 1",
+            "succeeded_count + failed_count = 0",
+        ),
+    ),
+    Mutation(
+        OF_ACTIONS,
+        "durations are null together",
+        change(ACTIONS, "p95_duration_ms = null", "avg_duration_ms is not null"),
+    ),
+    Mutation(
+        OF_ACTIONS,
+        "p50_duration_ms <= p95_duration_ms",
+        change(ACTIONS, "p50_duration_ms = p95_duration_ms + 1", "avg_duration_ms is not null"),
+    ),
+    Mutation(OF_HISTOGRAM, "count >= 1", change(HISTOGRAM, "count = 0")),
+    Mutation(OF_HISTOGRAM, BOUNDS, change(HISTOGRAM, "bucket = 1000000")),
+    Mutation(OF_HISTOGRAM, BOUNDS, change(HISTOGRAM, "bucket_upper_seconds = bucket_upper_seconds + 1")),
+    Mutation(OF_HISTOGRAM, WITHIN, change(HISTOGRAM, "total_microseconds = total_microseconds * 2", "bucket > 0")),
+    Mutation(OF_HISTOGRAM, WITHIN, change(HISTOGRAM, "total_microseconds = 0", "bucket > 0")),
+    Mutation(
+        OF_HISTOGRAM,
+        "the bounds are within 1 % of the representative",
+        change(HISTOGRAM, "representative_seconds = bucket_upper_seconds", "bucket > 100"),
+    ),
+    Mutation(OF_HISTOGRAM, COMPLETIONS, drop(HISTOGRAM, "step_id <> '00000000-0000-0000-0000-000000000000'")),
+    Mutation(OF_HISTOGRAM, COMPLETIONS, change(STEPS, "completed_count = completed_count + 1")),
 )
 
 

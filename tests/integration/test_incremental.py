@@ -39,6 +39,16 @@ def execution(
     )
 
 
+def event(
+    number: int, execution: int, workflow: str, step: int, event_type: str, occurred: str, duration: int | None = None
+) -> str:
+    return (
+        "insert into workflows.workflow_events (event_id, execution_id, workflow_id, step_id, event_type, occurred_at,"
+        f" duration_ms) values ({number}, '{RUNS[execution]}', '{workflow}', '{STEPS[step]}', '{event_type}',"
+        f" '{occurred}', {'null' if duration is None else duration})"
+    )
+
+
 def metric(service: str, value: str, recorded: str, unit: str | None = "EUR", segment: str | None = None) -> str:
     return (
         "insert into services.metrics (service_name, metric_type, segment, value, unit, recorded_at)"
@@ -103,6 +113,21 @@ BEGINNING = (
     execution(3, BARE, "completed", "2024-03-04T11:00:00Z", "2024-03-04T12:00:00Z"),
     execution(4, BARE, "failed", "2024-03-04T11:00:00Z", "2024-03-04T10:00:00Z"),
     execution(5, BARE, "active", "2024-04-12T11:00:00Z"),
+    event(1, 0, FLOW, 0, "step_entered", "2024-03-01T10:00:00Z"),
+    event(2, 0, FLOW, 0, "step_completed", "2024-03-01T10:01:00Z"),
+    event(3, 0, FLOW, 1, "step_entered", "2024-03-01T10:02:00Z"),
+    event(4, 0, FLOW, 0, "action_started", "2024-03-01T10:00:01Z"),
+    event(5, 0, FLOW, 0, "action_succeeded", "2024-03-01T10:00:02Z", 1000),
+    event(6, 0, FLOW, 0, "message_delivered", "2024-03-02T10:00:02Z"),
+    event(7, 1, FLOW, 0, "step_entered", "2024-03-01T11:00:00Z"),
+    event(8, 1, FLOW, 0, "step_failed", "2024-03-01T11:00:01Z"),
+    event(9, 2, FLOW, 0, "step_entered", "2024-03-02T11:00:00Z"),
+    event(10, 3, BARE, 2, "step_skipped", "2024-03-04T11:00:00Z"),
+    event(11, 3, BARE, 0, "step_entered", "2024-03-04T11:00:00Z"),
+    event(12, 19, BARE, 2, "step_entered", "2024-03-04T11:00:00Z"),
+    event(13, 3, BARE, 2, "step_etnered", "2024-03-04T11:00:00Z"),
+    event(14, 3, BARE, 2, "step_entered", "2024-04-11T12:00:00.000001Z"),
+    event(15, 4, BARE, 2, "step_entered", "2024-03-04T11:00:00Z"),
     metric("projects", "0.1", "2024-03-01T00:00:00Z"),
     metric("projects", "0.2", "2024-03-01T23:59:59.999999Z"),
     metric("projects", "NaN", "2024-03-01T12:00:00Z"),
@@ -194,7 +219,14 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
     ended = lab.run(AS_OF)
     assert lab.published_since(ended) == {
         "workflow_analytics": {"2024-04-08", "2024-04-09", "2024-04-10", "2024-04-11"},
+        "workflow_analytics_hourly": {"2024-04-08"},
+        "workflow_analytics_weekly": {"2024-04-08"},
+        "workflow_analytics_monthly": {"2024-04-01"},
         "workflow_executions": {"2024-03-02"},
+        # What was open at its first step is lost there, and its cohort is mature.
+        "workflow_step_metrics": {"2024-03-02"},
+        "workflow_step_metrics_weekly": {"2024-02-26"},
+        "workflow_step_metrics_monthly": {"2024-03-01"},
     }
     assert_published(lab, AS_OF)
 

@@ -38,6 +38,11 @@ def test_real_data_is_published_as_the_reference_counts_it(lab: Lab) -> None:
     loans = "join marts.dim_workflow using (workflow_id) where name = 'Loan application'"
     assert count(lab, f"select sum(enrolled_count) from marts.workflow_analytics {loans}") == (13_087,)
     assert count(lab, f"select count(*) from marts.workflow_executions {loans}") == (13_087,)
+    entered = lab.warehouse.execute(
+        "select sum(entered_count) from marts.workflow_step_metrics"
+        f" {loans} group by step_position order by step_position"
+    ).fetchall()
+    assert [number for (number,) in entered] == [13_087, 13_087, 7_367, 5_113, 5_015, 2_246]
     quarantined = lab.warehouse.execute(
         "select reason, count(distinct (source_table, row_key)) from quality.quarantine"
         " where source_table like 'scheduling.%' and released_at is null group by reason"

@@ -1,7 +1,8 @@
 """After any history of source changes, in any batches, marts equal the reference and a build from scratch.
 
 Random histories over a small world, so that changes meet: the same tasks move, are deleted and come back,
-users change zones under them, executions end late, categories are renamed, time moves on.
+users change zones under them, executions end late, events come late and out of order, steps move and vanish under
+them, categories are renamed, time moves on.
 """
 
 import datetime as dt
@@ -24,6 +25,13 @@ USERS, CATEGORIES, TASKS, CALENDAR_DAYS, FLOWS, EXECUTIONS = (
     [f"00000000-0000-4000-8000-{kind:04}0000{n:04}" for n in range(count)]
     for kind, count in enumerate((3, 3, 5, 3, 2, 5), start=1)
 )
+STEPS = [f"00000000-0000-4000-8000-00070000000{n}" for n in range(6)]
+"""Three of each flow, at first."""
+
+EVENT_TYPES = [
+    *["step_entered"] * 6, *["step_completed"] * 4, *["step_skipped"] * 3, *["step_failed"] * 2,
+    "action_started", "action_succeeded", "action_failed", "message_opened", "message_seen",
+]  # fmt: skip
 ZONES = st.sampled_from(
     ["UTC", "Europe/Paris", "Australia/Lord_Howe", "America/Havana", "Pacific/Kiritimati", "No/Zone"]
 )
@@ -36,6 +44,12 @@ def quoted(value: object) -> str:
 
 instants = st.integers(-20 * 1440, 8 * 1440).map(
     lambda minute: (START + dt.timedelta(minutes=minute, seconds=37)).isoformat()
+)
+event_instants = st.one_of(
+    # Few instants, so that events of an execution share one; late ones; and those about to leave the future.
+    st.integers(0, 12).map(lambda hour: (START - dt.timedelta(hours=2 * hour)).isoformat()),
+    instants,
+    st.sampled_from(["1980-01-01T00:00:00Z", "infinity"]),
 )
 maybe_instants = st.one_of(st.none(), instants, st.sampled_from(["infinity", "1980-01-01T00:00:00Z"]))
 
@@ -70,10 +84,44 @@ deleted = st.sampled_from([None, None, None, START.isoformat()])
 
 
 @st.composite
+def events(draw: st.DrawFn) -> str:
+    """One event; mostly of an execution and a step of one flow, whatever the execution's flow is by then."""
+    step = draw(st.integers(0, 5))
+    flow = FLOWS[step // 3] if draw(st.integers(0, 9)) else draw(st.sampled_from([*FLOWS, USERS[0]]))
+    return upsert(
+        "workflows.workflow_events", "event_id",
+        {
+            "event_id": draw(st.integers(1, 60)),
+            # Executions of even number belong to the first flow, at first.
+            "execution_id": draw(st.sampled_from([EXECUTIONS[n] for n in range(5) if n % 2 == step // 3])),
+            "workflow_id": flow, "step_id": STEPS[step], "event_type": draw(st.sampled_from(EVENT_TYPES)),
+            "occurred_at": draw(event_instants), "duration_ms": draw(st.sampled_from([None, 0, 7, 1000])),
+        },
+    )  # fmt: skip
+
+
+@st.composite
+def step_changes(draw: st.DrawFn) -> str:
+    """A step comes, moves within its flow or to another, changes its name or kind, is deleted or comes back."""
+    step, flow = draw(st.sampled_from(STEPS)), draw(st.sampled_from(FLOWS))
+    statement = upsert(
+        "workflows.workflow_steps", "step_id",
+        {
+            "step_id": step, "workflow_id": flow, "position": draw(st.integers(1, 9)),
+            "name": draw(st.sampled_from(["a", "b"])),
+            "step_type": draw(st.sampled_from(["action", "goal", "end"])),
+            "action_type": draw(st.sampled_from([None, "", "email"])), "deleted_at": draw(deleted),
+        },
+    )  # fmt: skip
+    # The flow may be gone, or the position taken.
+    return f"do $$ begin {statement}; exception when foreign_key_violation or unique_violation then null; end $$"
+
+
+@st.composite
 def changes(draw: st.DrawFn) -> str:
     """One statement that an application might execute; ids are few, so that statements meet."""
-    kinds = ["task", "calendar", "user", "category", "execution", "flow", "metric", "remove"]
-    kind = draw(st.sampled_from([*kinds, "task", "task", "execution"]))
+    kinds = ["task", "calendar", "user", "category", "execution", "flow", "step", "metric", "remove"]
+    kind = draw(st.sampled_from([*kinds, "task", "task", "execution", *["event"] * 4]))
     user, flow = draw(st.sampled_from(USERS)), draw(st.sampled_from(FLOWS))
     if kind == "task":
         task = {
@@ -107,15 +155,21 @@ def changes(draw: st.DrawFn) -> str:
         }  # fmt: skip
         return upsert("scheduling.categories", "category_id", category)
     if kind == "execution":
-        return upsert(
+        statement = upsert(
             "workflows.workflow_executions", "execution_id",
             {
-                "execution_id": draw(st.sampled_from(EXECUTIONS)), "workflow_id": flow, "contact_id": USERS[0],
+                "execution_id": draw(st.sampled_from(EXECUTIONS)), "workflow_id": flow,
+                "contact_id": draw(st.sampled_from(USERS)),
                 "status": draw(st.sampled_from(["active", "completed", "failed", "exited"])),
                 "enrolled_at": draw(instants), "ended_at": draw(maybe_instants),
                 "goal_reached_at": draw(maybe_instants),
             },
         )  # fmt: skip
+        return f"do $$ begin {statement}; exception when foreign_key_violation then null; end $$"
+    if kind == "event":
+        return draw(events())
+    if kind == "step":
+        return draw(step_changes())
     if kind == "flow":
         window, gone = draw(st.sampled_from(["null", "0", "86400"])), quoted(draw(deleted))
         return draw(
@@ -124,7 +178,7 @@ def changes(draw: st.DrawFn) -> str:
                     f"update workflows.workflows set conversion_window_seconds = {window} where workflow_id = '{flow}'",
                     f"update workflows.workflows set deleted_at = {gone} where workflow_id = '{flow}'",
                     f"update workflows.workflow_steps set deleted_at = {gone} where workflow_id = '{flow}'",
-                    f"update workflows.workflow_steps set workflow_id = '{flow}', position = position + 1",
+                    f"update workflows.workflows set name = 'renamed' where workflow_id = '{flow}'",
                 ]
             )
         )
@@ -145,6 +199,9 @@ def changes(draw: st.DrawFn) -> str:
                 remove("scheduling.categories", "category_id", draw(st.sampled_from(CATEGORIES))),
                 remove("scheduling.user_calendar_days", "calendar_day_id", draw(st.sampled_from(CALENDAR_DAYS))),
                 remove("workflows.workflow_executions", "execution_id", draw(st.sampled_from(EXECUTIONS))),
+                remove("workflows.workflow_events", "event_id", str(draw(st.integers(1, 60)))),
+                remove("workflows.workflow_steps", "step_id", draw(st.sampled_from(STEPS))),
+                remove("workflows.workflows", "workflow_id", flow),
                 remove("services.metrics", "metric_id", str(draw(st.integers(1, 5)))),
                 f"delete from scheduling.users where user_id = '{USERS[2]}'",
             ]
@@ -154,7 +211,7 @@ def changes(draw: st.DrawFn) -> str:
 
 batches = st.lists(
     st.tuples(
-        st.lists(changes(), min_size=1, max_size=12), st.integers(0, 40).map(lambda hours: dt.timedelta(hours=hours))
+        st.lists(changes(), min_size=1, max_size=20), st.integers(0, 40).map(lambda hours: dt.timedelta(hours=hours))
     ),
     min_size=2,
     max_size=4,
@@ -170,9 +227,25 @@ WORLD = (
         upsert("workflows.workflows", "workflow_id", {"workflow_id": flow, "name": "flow", "status": "active"})
         for flow in FLOWS
     ),
-    upsert(
-        "workflows.workflow_steps", "step_id",
-        {"step_id": USERS[0], "workflow_id": FLOWS[0], "position": 1, "name": "goal", "step_type": "goal"},
+    *(
+        upsert(
+            "workflows.workflow_steps", "step_id",
+            {
+                "step_id": step, "workflow_id": FLOWS[n // 3], "position": n % 3 + 1, "name": f"step {n}",
+                "step_type": "goal" if n == 2 else "action",
+            },
+        )
+        for n, step in enumerate(STEPS)
+    ),
+    *(
+        upsert(
+            "workflows.workflow_executions", "execution_id",
+            {
+                "execution_id": execution, "workflow_id": FLOWS[n % 2], "contact_id": USERS[n % 3],
+                "status": "active", "enrolled_at": (START - dt.timedelta(days=1, hours=n)).isoformat(),
+            },
+        )
+        for n, execution in enumerate(EXECUTIONS)
     ),
 )  # fmt: skip
 

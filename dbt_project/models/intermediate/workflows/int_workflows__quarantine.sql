@@ -5,6 +5,12 @@ with executions as (
 
 ),
 
+unusable_events as (
+
+    select * from {{ ref('int_workflows__unusable_events') }}
+
+),
+
 parameters as (
 
     select * from {{ source('control', 'current_run') }}
@@ -35,6 +41,14 @@ quarantined as (
         value
     from judged
     where reason is not null
+    union all
+    select
+        'workflows.workflow_events' as source_table,
+        event_id::text as row_key,
+        null::integer as position,
+        reason,
+        value
+    from unusable_events
 
 )
 

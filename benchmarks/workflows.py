@@ -1,0 +1,169 @@
+"""Workflow marts from a log with the shape of the real one: the pipeline, and hand-written SQL beside it.
+
+Per size: the source is filled with copies of the real executions, each copy 150 days later; then rounds, interleaved,
+of a first run and of a run after 1,000 new events, all in this process with everything imported. "transform" is what
+compares with the hand-written SQL: facts, plan and build. Dashboard queries are timed with the marts' indexes and on
+copies of the same tables without any. Nothing is asserted; ratios are printed.
+
+    python -m benchmarks.workflows ../shared/data/real 100000 1000000
+"""
+
+import datetime as dt
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from warehouse import loading, schema
+from warehouse.database import Connection, connect
+from warehouse.plan import Parameters
+from warehouse.refresh import Places, Refresh, new_run_id
+from warehouse.server import EmbeddedServer
+
+ROUNDS = 3
+QUERIES = 40
+AS_OF = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+FLOORS = Path(__file__).with_suffix(".sql")
+"""The same marts by hand, from raw, without facts, history or checks."""
+
+DASHBOARD = {
+    "funnel of one workflow over a year": (
+        "select step_position, sum(entered_count), sum(enrolled_count) from {schema}.workflow_step_metrics"
+        " where workflow_id = (select min(workflow_id::text)::uuid from marts.dim_workflow)"
+        " and date >= '2012-01-01' and date < '2013-01-01' group by step_position"
+    ),
+    "trend of all workflows over 30 days": (
+        "select workflow_id, date, enrolled_count, conversion_rate from {schema}.workflow_analytics"
+        " where date >= '2012-06-01' and date < '2012-07-01'"
+    ),
+}
+
+
+def fill(source: Connection, size: int) -> None:
+    """Copy the real executions and their events until the log has this many events, or take fewer of them."""
+    source.execute("create temp table e as select * from workflows.workflow_executions order by execution_id")
+    source.execute("create temp table v as select * from workflows.workflow_events")
+    source.execute("truncate workflows.workflow_events, workflows.workflow_executions")
+    for copy in range(-(-size // 319_344)):
+        source.execute(
+            "insert into workflows.workflow_executions select md5(execution_id::text || %(n)s)::uuid, workflow_id,"
+            " contact_id, status, enrolled_at + %(n)s * interval '150 days', ended_at + %(n)s * interval '150 days',"
+            " goal_reached_at + %(n)s * interval '150 days', current_step_id, updated_at from e",
+            {"n": copy},
+        )
+        source.execute(
+            "insert into workflows.workflow_events (event_id, execution_id, workflow_id, step_id, event_type,"
+            " occurred_at, recorded_at, duration_ms, payload) select event_id + %(n)s * 1000000,"
+            " md5(execution_id::text || %(n)s)::uuid, workflow_id, step_id, event_type,"
+            " occurred_at + %(n)s * interval '150 days', recorded_at, duration_ms, payload from v"
+            " order by execution_id limit %(rest)s",
+            {"n": copy, "rest": size - copy * 319_344},
+        )
+    source.execute("analyze")
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Wall seconds of a call."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def run(places: Places) -> dict[str, float]:
+    """Run the application's part of the pipeline; seconds per stage and in all."""
+    started = time.perf_counter()
+    parameters = Parameters(new_run_id(), AS_OF, dt.date(2000, 1, 1))
+    with Refresh(places, parameters, ("workflows",)) as refresh:
+        refresh.extract("workflows")
+        refresh.refresh_facts("workflows")
+        refresh.build("workflows")
+    stages = refresh.seconds
+    transform = stages.get("facts", 0) + stages.get("plan", 0) + stages.get("build", 0)
+    return {**stages, "transform": transform, "total": time.perf_counter() - started}
+
+
+def measure(server: EmbeddedServer, home: Path, data: Path, size: int) -> dict[str, float]:
+    """Medians of one size."""
+    found: dict[str, list[float]] = {}
+
+    def note(name: str, seconds: float) -> None:
+        found.setdefault(name, []).append(seconds)
+
+    _fresh(server, "source")
+    with psycopg.connect(server.url("source"), autocommit=True) as source:
+        loading.create(source)
+        loading.load(lambda application: connect(server.url("source"), name="benchmark"), data)
+        fill(source, size)
+        for number in range(ROUNDS):
+            _fresh(server, "warehouse")
+            warehouse = connect(server.url("warehouse"), name="benchmark")
+            schema.migrate(warehouse, server.url("warehouse"))
+            places = Places(home, server.url("warehouse"), {"workflows": server.url("source")})
+            for stage, seconds in run(places).items():
+                note(f"first run: {stage}", seconds)
+            warehouse.execute("create schema by_hand")
+            note("hand-written SQL", timed(lambda: warehouse.execute(FLOORS.read_text(encoding="utf-8"))))  # noqa: B023
+            source.execute(
+                "insert into workflows.workflow_events (execution_id, workflow_id, step_id, event_type, occurred_at,"
+                " event_id) select execution_id, workflow_id, step_id, event_type, occurred_at + interval '1 second',"
+                " 900000000 + %(n)s * 1000 + row_number() over () from (select * from workflows.workflow_events"
+                " where event_id < 900000000 order by md5(event_id::text || %(n)s) limit 1000) as chosen",
+                {"n": number},
+            )
+            for stage, seconds in run(places).items():
+                note(f"1,000 new events: {stage}", seconds)
+            _dashboard(warehouse, note)
+            warehouse.close()
+    return {
+        name: statistics.quantiles(seconds, n=20)[-1] if name.startswith("p95") else statistics.median(seconds)
+        for name, seconds in found.items()
+    }
+
+
+def _dashboard(warehouse: Connection, note: Callable[[str, float], None]) -> None:
+    warehouse.execute("create schema bare")
+    for mart in ("workflow_step_metrics", "workflow_analytics"):
+        warehouse.execute(f"create table bare.{mart} as select * from marts.{mart}")
+    warehouse.execute("analyze")
+    for name, query in DASHBOARD.items():
+        for _ in range(QUERIES):
+            for place in ("marts", "bare"):
+                statement = query.format(schema=place)
+                note(f"p95, {name}: {place}", timed(lambda: warehouse.execute(statement).fetchall()))  # noqa: B023
+
+
+def _fresh(server: EmbeddedServer, name: str) -> None:
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute(f"drop database if exists {name} with (force)")
+        connection.execute(f"create database {name}")
+
+
+def main(data: Path, sizes: list[int]) -> None:
+    """Measure and print a table of medians."""
+    if not data.is_dir():
+        sys.exit(f"{data} is not there; give the folder of source tables to measure on")
+    columns = {}
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        server = EmbeddedServer(Path(folder) / "home")
+        server.start()
+        try:
+            for size in sizes:
+                columns[size] = measure(server, Path(folder) / "state", data, size)
+                hand = columns[size]["hand-written SQL"]
+                columns[size]["transform / hand-written"] = columns[size]["first run: transform"] / hand
+        finally:
+            server.remove()
+    table = Table("seconds", *(f"{size:,} events" for size in sizes), box=None)
+    for name in dict.fromkeys(name for found in columns.values() for name in found):
+        table.add_row(name, *(f"{columns[size].get(name, 0):.3f}" for size in sizes))
+    Console(width=120).print(f"medians of {ROUNDS} interleaved rounds", table)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), [int(text) for text in sys.argv[2:]] or [100_000])
