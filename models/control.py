@@ -7,6 +7,7 @@ other than the parameters of the current run.
 """
 
 import datetime as dt
+import uuid
 from typing import Annotated, Any
 
 from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, UniqueConstraint, text
@@ -205,3 +206,30 @@ class LocalDay(WarehouseBase):
     date: Mapped[dt.date] = mapped_column(primary_key=True)
     starts_at: Mapped[dt.datetime]
     ends_at: Mapped[dt.datetime]
+
+
+class SeriesFit(WarehouseBase):
+    """Forecasts by content of the series: what has been fitted is not fitted again."""
+
+    __tablename__ = "series_fits"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    fingerprint: Mapped[Name] = mapped_column(
+        comment="Hash of the values, the granularity and the version of the method."
+    )
+    result: Mapped[Any] = mapped_column(JSONB, nullable=False, comment="What the fit gave: model, values, scores.")
+    last_used_at: Mapped[WrittenAt] = mapped_column(comment="Fits that no run has asked for in a while are dropped.")
+
+
+class SentAlert(WarehouseBase):
+    """Alerts of KPI goals that have left Weir, or are on their way: one per goal and channel, for good."""
+
+    __tablename__ = "sent_alerts"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    goal_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    channel: Mapped[Name] = mapped_column(comment="Name of the channel: log, webhook.")
+    date: Mapped[dt.date] = mapped_column(comment="Day of the goal on which it fired.")
+    sent_at: Mapped[dt.datetime | None] = mapped_column(comment="When the channel took it; null: it has yet to.")
+    attempts: Mapped[int] = mapped_column(server_default=text("0"), comment="How often it was tried.")
+    last_error: Mapped[str | None] = mapped_column(comment="Why the last attempt failed.")
