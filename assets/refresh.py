@@ -14,6 +14,7 @@ from assets import specs
 from warehouse.catalog import APPLICATIONS, CALENDAR, mart, source_tables
 from warehouse.errors import BlockedError
 from warehouse.refresh import Outcome, Refresh
+from warehouse.services import plots
 
 RESOURCE = "refresh"
 """Key of the resource that is the run in progress (``warehouse.refresh.Refresh``)."""
@@ -79,14 +80,14 @@ def published_assets(application: str) -> dg.AssetsDefinition:
             outcome = refresh.build(application)
         except BlockedError as error:
             blocked, outcome = error, refresh.outcomes[application]
-        yield from _results(outcome)
+        yield from _results(refresh, outcome)
         if blocked is not None:
             raise dg.Failure(str(blocked), allow_retries=False)
 
     return publish
 
 
-def _results(outcome: Outcome) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+def _results(refresh: Refresh, outcome: Outcome) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     days = outcome.plan.partitions if outcome.plan else {}
     for name, planned in days.items():
         candidate = specs.model_key("candidate", outcome.application, name)
@@ -111,8 +112,18 @@ def _results(outcome: Outcome) -> Iterator[dg.MaterializeResult[None] | dg.Asset
                     "dagster/row_count": outcome.rows[name],
                     "partitions": len(planned) - len(held_back),
                     "held_back": len(held_back),
+                    **_pictures(refresh, name),
                 },
             )
+
+
+def _pictures(refresh: Refresh, name: str) -> dict[str, dg.MarkdownMetadataValue]:
+    """What is worth a look on the asset's page, of the marts that have it."""
+    if name == "kpi_forecasts":
+        return {"plots": dg.MetadataValue.md(plots.forecasts(refresh.warehouse))}
+    if name == "kpi_forecast_accuracy":
+        return {"accuracy": dg.MetadataValue.md(plots.accuracy(refresh.warehouse))}
+    return {}
 
 
 def _refresh(context: dg.AssetExecutionContext) -> Refresh:

@@ -230,6 +230,9 @@ class SentAlert(WarehouseBase):
     goal_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
     channel: Mapped[Name] = mapped_column(comment="Name of the channel: log, webhook.")
     date: Mapped[dt.date] = mapped_column(comment="Day of the goal on which it fired.")
-    sent_at: Mapped[dt.datetime | None] = mapped_column(comment="When the channel took it; null: it has yet to.")
+    state: Mapped[str] = mapped_column(
+        server_default="pending", comment="pending, sending, sent, or unknown (may have arrived; never sent again)."
+    )
     attempts: Mapped[int] = mapped_column(server_default=text("0"), comment="How often it was tried.")
     last_error: Mapped[str | None] = mapped_column(comment="Why the last attempt failed.")
+    sent_at: Mapped[dt.datetime | None] = mapped_column(comment="When the channel took it.")

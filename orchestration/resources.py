@@ -42,6 +42,11 @@ def refresh(context: dg.InitResourceContext) -> Iterator[Refresh]:
         rewind=config["rewind"],
     )
     with Refresh(
-        places, parameters, APPLICATIONS, chosen.max_quarantine_share, say=context.log.info if context.log else print
+        places,
+        parameters,
+        APPLICATIONS,
+        chosen.max_quarantine_share,
+        additive_metric_types=chosen.additive,
+        say=context.log.info if context.log else print,
     ) as run:
         yield run

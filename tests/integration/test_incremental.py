@@ -12,6 +12,7 @@ TASKS = [f"00000000-0000-4000-8000-0000000001{n:02}" for n in range(20)]
 FLOW, BARE = (f"00000000-0000-4000-8000-0000000000f{n}" for n in (1, 2))
 STEPS = [f"00000000-0000-4000-8000-0000000002{n:02}" for n in range(5)]
 RUNS = [f"00000000-0000-4000-8000-0000000003{n:02}" for n in range(20)]
+GOALS = [f"00000000-0000-4000-8000-0000000005{n:02}" for n in range(5)]
 CONTACT = "00000000-0000-4000-8000-000000000999"
 
 
@@ -43,6 +44,14 @@ def metric(service: str, value: str, recorded: str, unit: str | None = "EUR", se
     return (
         "insert into services.metrics (service_name, metric_type, segment, value, unit, recorded_at)"
         f" values ('{service}', 'revenue', {_quoted(segment)}, '{value}', {_quoted(unit)}, '{recorded}')"
+    )
+
+
+def kpi_goal(number: int, target: str, start: str, end: str, alert: str | None = None, unit: str | None = None) -> str:
+    return (
+        "insert into services.kpi_goals (goal_id, name, metric_type, target_value, unit, start_date, end_date,"
+        f" alert_threshold, created_by) values ('{GOALS[number]}', 'goal', 'revenue', '{target}', {_quoted(unit)},"
+        f" '{start}', '{end}', {_quoted(alert)}, '{CONTACT}')"
     )
 
 
@@ -109,6 +118,9 @@ BEGINNING = (
     metric("projects", "-0", "2024-03-02T00:00:00Z", None, ""),
     metric("projects", "3", "2024-04-11T12:00:00.000001Z"),
     metric("projects", "1e20", "2024-03-03T12:00:00Z"),
+    kpi_goal(0, "5", "2024-02-20", "2024-03-20", "50", "EUR"),
+    kpi_goal(1, "0.7", "2024-04-01", "2024-05-01", "1"),
+    kpi_goal(2, "NaN", "2024-04-01", "2024-05-01", "1"),
 )  # fmt: skip
 
 DAILY = "analytics_daily_metrics"
@@ -161,6 +173,9 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
     assert published[MONTHLY] == MARCH | {"2024-02-01"}
     assert published["kpi_daily"] == {"2024-03-15"}
     assert published["kpi_monthly"] == MARCH
+    # What a goal has reached changes from the late value's day on, through its last.
+    assert published["kpi_goal_snapshots"] == {f"2024-03-{day}" for day in range(15, 21)}
+    assert {day for day in published["kpi_anomalies"] if day} >= {"2024-03-15", "2024-04-09"}
     assert_published(lab, AS_OF)
 
     # Undeleted.
@@ -208,6 +223,16 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
     lab.run(AS_OF)
     assert_published(lab, AS_OF)
 
+    # A goal is moved, and one is cancelled: their days as they were and as they are.
+    lab.write(f"update services.kpi_goals set start_date = '2024-03-10' where goal_id = '{GOALS[0]}'")
+    goal_moved = lab.run(AS_OF)
+    assert len(lab.published_since(goal_moved)["kpi_goal_snapshots"]) == 30
+    assert "kpi_daily" not in lab.published_since(goal_moved)
+    assert_published(lab, AS_OF)
+    lab.write(f"update services.kpi_goals set status = 'cancelled' where goal_id = '{GOALS[1]}'")
+    lab.run(AS_OF)
+    assert_published(lab, AS_OF)
+
     # Time passes: what was in the future is released, new days are built, nothing else is rewritten.
     later = dt.datetime(2024, 4, 12, 12, tzinfo=dt.UTC)
     passed = lab.run(later)
@@ -243,4 +268,9 @@ def test_an_application_without_data_has_no_days(lab: Lab) -> None:
     lab.write(metric("projects", "1", "2024-04-01T00:00:00Z"))
     first = lab.run(AS_OF, gate_open=True)
     days = {str(dt.date(2024, 4, 1) + dt.timedelta(days=n)) for n in range(11)}
-    assert dated(lab.published_since(first)) == {"kpi_daily": days, "kpi_monthly": {"2024-04-01"}}
+    assert dated(lab.published_since(first)) == {
+        "kpi_daily": days,
+        "kpi_monthly": {"2024-04-01"},
+        "kpi_goal_snapshots": days,
+        "kpi_anomalies": days,
+    }

@@ -72,7 +72,7 @@ def score(values: Floats, season: int) -> Scores:
         Arrays of the same shape.
     """
     values = np.atleast_2d(np.asarray(values, dtype=np.float64))
-    series, length = values.shape
+    length = values.shape[1]
     blocks = _rolling_median(values, season)  # at t: of the `season` points before t
     level = _level(blocks, season, length)
     effect = _effect(values, blocks, season)
@@ -93,7 +93,7 @@ def incidents(z: Floats, season: int, threshold: float = WARNING) -> NDArray[np.
     """Of one series' scores, the points that begin an incident: far off, and nothing far off shortly before."""
     begins = np.zeros(len(z), dtype=bool)
     last = -len(z)
-    for at in np.flatnonzero(np.abs(np.nan_to_num(z)) >= threshold):
+    for at in np.flatnonzero(np.abs(np.nan_to_num(z)) >= threshold).tolist():
         begins[at] = at - last > season // QUIET
         last = at
     return begins
@@ -144,7 +144,8 @@ def _spread(errors: Floats, season: int) -> Floats:
 
     rolling = pd.DataFrame(np.abs(errors).T).rolling(SEASONS * season, min_periods=max(SMALLEST_HISTORY, season))
     spreads = [rolling.quantile(share).shift(1).to_numpy().T * scale for share, scale in NORMAL.items()]
-    return np.maximum(*spreads)
+    larger: Floats = np.maximum(*spreads)
+    return larger
 
 
 def _median(stacked: Floats, at_least: int) -> Floats:
@@ -153,7 +154,7 @@ def _median(stacked: Floats, at_least: int) -> Floats:
     ordered = np.sort(stacked, axis=0)  # NaN last
     lower = np.maximum((known - 1) // 2, 0)
     upper = np.maximum(known // 2, 0).clip(max=stacked.shape[0] - 1)
-    middle = (
+    middle: Floats = (
         np.take_along_axis(ordered, lower[None], axis=0)[0] + np.take_along_axis(ordered, upper[None], axis=0)[0]
     ) / 2
     middle[known < at_least] = np.nan

@@ -215,7 +215,8 @@ def _spread(errors: list[Floats], history: Floats, season: int, horizon: int) ->
     power = (power * len(stacked) + 0.25) / (len(stacked) + 1)
     both = np.sqrt((both**2 * len(stacked) + of_steps**2 * 0.5) / (len(stacked) + 0.5))
     wider = 1 + 0.35 / len(stacked)
-    return both * wider * (ahead / ((window + 1) / 2)) ** power
+    spread: Floats = both * wider * (ahead / ((window + 1) / 2)) ** power
+    return spread
 
 
 def _score(
@@ -280,7 +281,8 @@ def combination(values: Floats, horizon: int, season: int) -> Floats:
             found.append(_adjusted(values - indices[phases], horizon) + indices[phases_ahead])
     else:
         found.append(_adjusted(values, horizon))
-    return np.mean(found, axis=0)
+    mean: Floats = np.mean(found, axis=0)
+    return mean
 
 
 MODELS: dict[str, Callable[[Floats, int, int], Floats]] = {
@@ -290,13 +292,14 @@ BENCHMARKS = ("naive", "seasonal_naive")
 
 
 def _adjusted(values: Floats, horizon: int) -> Floats:
-    drift = values[-1] + float(np.median(np.diff(values))) * np.arange(1, horizon + 1)
+    drift: Floats = values[-1] + float(np.median(np.diff(values))) * np.arange(1, horizon + 1)
     if np.ptp(values) == 0 or len(values) < 6:
         return drift
     models = _library()
     theta = _mean(models.Theta(season_length=1), values, horizon)
     damped = _mean(models.AutoETS(season_length=1, model="AAN", damped=True), values, horizon)
-    return (theta + damped + drift) / 3
+    mean: Floats = (theta + damped + drift) / 3
+    return mean
 
 
 def _library() -> Any:
@@ -330,14 +333,15 @@ def seasonal_indices(values: Floats, season: int, *, multiplicative: bool) -> Fl
     neutral = 1.0 if multiplicative else 0.0
     counts = np.bincount(phases, minlength=season)
     sums = np.bincount(phases, weights=ratios, minlength=season)
-    indices = np.divide(sums, counts, out=np.full(season, neutral), where=counts > 0)
+    indices: Floats = np.divide(sums, counts, out=np.full(season, neutral), where=counts > 0)
     indices = indices / indices.mean() if multiplicative else indices - indices.mean()
     apart = indices - neutral
     size = float((apart**2).sum())
     if size == 0 or season <= 3:
         return indices
     noise = float(((ratios - indices[phases]) ** 2).sum()) / max(1, len(ratios) - season) / float(counts.mean())
-    return neutral + max(0.0, 1 - (season - 3) * noise / size) * apart
+    shrunk: Floats = neutral + max(0.0, 1 - (season - 3) * noise / size) * apart
+    return shrunk
 
 
 def _moving_average(values: Floats, season: int) -> tuple[Floats, int]:

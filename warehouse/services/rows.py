@@ -8,7 +8,7 @@ import datetime as dt
 import hashlib
 import io
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from psycopg import sql
@@ -18,9 +18,6 @@ from warehouse.database import Connection
 from warehouse.plan import Parameters
 from warehouse.services import anomalies, correlations, forecasting
 from warehouse.services.forecasting import GRANULARITIES, Floats, Forecast, Score
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Rows = Iterator[tuple[Any, ...]]
 
@@ -84,7 +81,7 @@ def standing(
         for block in copy:
             text.write(block)
     text.seek(0)
-    frame: pd.DataFrame = pd.read_csv(
+    frame = pd.read_csv(
         text,
         names=[*series, "date", "value"],
         dtype=dict.fromkeys(series, "str") | {"value": "float64"},

@@ -15,17 +15,19 @@ create table control.sent_alerts (
     goal_id uuid not null,
     channel text not null,
     date date not null,
-    sent_at timestamptz,
+    state text not null default 'pending',
     attempts integer not null default 0,
     last_error text,
+    sent_at timestamptz,
     primary key (goal_id, channel)
 );
 comment on table control.sent_alerts is 'Alerts of KPI goals that have left Weir, or are on their way: one per goal and channel, for good.';
 comment on column control.sent_alerts.channel is 'Name of the channel: log, webhook.';
 comment on column control.sent_alerts.date is 'Day of the goal on which it fired.';
-comment on column control.sent_alerts.sent_at is 'When the channel took it; null: it has yet to.';
+comment on column control.sent_alerts.state is 'pending, sending, sent, or unknown (may have arrived; never sent again).';
 comment on column control.sent_alerts.attempts is 'How often it was tried.';
 comment on column control.sent_alerts.last_error is 'Why the last attempt failed.';
+comment on column control.sent_alerts.sent_at is 'When the channel took it.';
 
 create table marts.kpi_goal_snapshots (
     goal_id uuid not null,
