@@ -84,18 +84,19 @@ def standing(
     frame = pd.read_csv(
         text,
         names=[*series, "date", "value"],
-        dtype=dict.fromkeys(series, "str") | {"value": "float64"},
+        dtype=dict.fromkeys((*series, "value"), "str"),
         parse_dates=["date"],
         keep_default_na=False,
-        float_precision="round_trip",
     )
     if frame.empty:
         return [], np.empty((0, 0)), first
     begin = frame["date"].min()
+    # By Python, which rounds correctly; how pandas reads numbers is its own affair.
+    numbers = frame["value"].to_numpy(dtype=object).astype(np.float64)
     keys = frame.groupby(list(series), sort=True).ngroup().to_numpy()
     unique = frame.assign(key=keys).drop_duplicates("key").sort_values("key")
     values = np.full((len(unique), (last - begin.date()).days + 1), np.nan)
-    values[keys, (frame["date"] - begin).dt.days.to_numpy()] = frame["value"].to_numpy()
+    values[keys, (frame["date"] - begin).dt.days.to_numpy()] = numbers
     return [tuple(row) for row in unique[list(series)].itertuples(index=False)], values, begin.date()
 
 
