@@ -29,8 +29,8 @@ def scores(values: np.ndarray) -> np.ndarray:
 def test_a_series_that_behaves_has_hardly_an_anomaly() -> None:
     z = np.concatenate([scores(days(seed=seed)) for seed in range(20)])
     known = z[~np.isnan(z)]
-    assert len(known) > 2500
-    assert np.mean(np.abs(known) >= WARNING) < 0.005
+    assert len(known) > 2000
+    assert np.mean(np.abs(known) >= WARNING) < 0.01
     assert 0.7 < np.std(known) < 1.5  # the scores mean what they say
 
 

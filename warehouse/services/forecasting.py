@@ -36,11 +36,19 @@ no better and a fit of it three times as slow."""
 WINDOWS = 2
 """Windows that choose the model."""
 
+MANY_SEASONS = 15
+"""Values of each phase from which medians stand for means, so that one day far off does not move its weekday."""
+
 INTERMITTENT_SHARE = 0.5
 """Share of zeros from which a series counts as intermittent."""
 
 ALWAYS_SEASONAL = 7
 """Seasonal periods up to this one are adjusted for without a test: shrinkage takes away what is noise."""
+
+
+SHORT_SEASON = 4
+"""Seasonal periods up to this one (years, quarters) take the random walk with drift into the combination, and both
+forms of seasonal indices; on the M3 series of months and on days both made it worse."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +222,7 @@ def _spread(errors: list[Floats], history: Floats, season: int, horizon: int) ->
     power = float(np.clip(np.log(late / early) / np.log(3), 0.0, 0.5)) if early > 0 and late > 0 else 0.25
     power = (power * len(stacked) + 0.25) / (len(stacked) + 1)
     both = np.sqrt((both**2 * len(stacked) + of_steps**2 * 0.5) / (len(stacked) + 0.5))
-    wider = 1 + 0.35 / len(stacked)
+    wider = 1 + 0.5 / len(stacked)
     spread: Floats = both * wider * (ahead / ((window + 1) / 2)) ** power
     return spread
 
@@ -267,20 +275,20 @@ def intermittent(values: Floats, horizon: int, season: int) -> Floats:
 
 
 def combination(values: Floats, horizon: int, season: int) -> Floats:
-    """Mean of Theta, damped exponential smoothing and a random walk with robust drift, seasonally adjusted."""
+    """Mean of Theta, damped exponential smoothing and (short seasons) a random walk with drift, seasonally adjusted."""
     values = values[-LONGEST_HISTORY:]
     phases_ahead = (len(values) + np.arange(horizon)) % season
     phases = np.arange(len(values)) % season
     found: list[Floats] = []
     if _is_seasonal(values, season):
-        both = len(values) <= LONGEST_HISTORY // 2
+        both = season <= SHORT_SEASON
         if values.min() > 0 and (indices := seasonal_indices(values, season, multiplicative=True)).min() > 0.01:
-            found.append(_adjusted(values / indices[phases], horizon) * indices[phases_ahead])
+            found.append(_adjusted(values / indices[phases], horizon, season) * indices[phases_ahead])
         if both or not found:
             indices = seasonal_indices(values, season, multiplicative=False)
-            found.append(_adjusted(values - indices[phases], horizon) + indices[phases_ahead])
+            found.append(_adjusted(values - indices[phases], horizon, season) + indices[phases_ahead])
     else:
-        found.append(_adjusted(values, horizon))
+        found.append(_adjusted(values, horizon, season))
     mean: Floats = np.mean(found, axis=0)
     return mean
 
@@ -291,14 +299,14 @@ MODELS: dict[str, Callable[[Floats, int, int], Floats]] = {
 BENCHMARKS = ("naive", "seasonal_naive")
 
 
-def _adjusted(values: Floats, horizon: int) -> Floats:
+def _adjusted(values: Floats, horizon: int, season: int) -> Floats:
     drift: Floats = values[-1] + float(np.median(np.diff(values))) * np.arange(1, horizon + 1)
     if np.ptp(values) == 0 or len(values) < 6:
         return drift
     models = _library()
     theta = _mean(models.Theta(season_length=1), values, horizon)
     damped = _mean(models.AutoETS(season_length=1, model="AAN", damped=True), values, horizon)
-    mean: Floats = (theta + damped + drift) / 3
+    mean: Floats = np.mean([theta, damped, *([drift] if season <= SHORT_SEASON else [])], axis=0)
     return mean
 
 
@@ -334,12 +342,20 @@ def seasonal_indices(values: Floats, season: int, *, multiplicative: bool) -> Fl
     counts = np.bincount(phases, minlength=season)
     sums = np.bincount(phases, weights=ratios, minlength=season)
     indices: Floats = np.divide(sums, counts, out=np.full(season, neutral), where=counts > 0)
+    robust = counts.min() >= MANY_SEASONS
+    if robust:
+        indices = np.array([np.median(ratios[phases == phase]) for phase in range(season)])
     indices = indices / indices.mean() if multiplicative else indices - indices.mean()
     apart = indices - neutral
     size = float((apart**2).sum())
     if size == 0 or season <= 3:
         return indices
-    noise = float(((ratios - indices[phases]) ** 2).sum()) / max(1, len(ratios) - season) / float(counts.mean())
+    apart_from_pattern = ratios - indices[phases]
+    if robust:
+        variance = float(1.4826 * np.median(np.abs(apart_from_pattern))) ** 2
+    else:
+        variance = float((apart_from_pattern**2).sum()) / max(1, len(ratios) - season)
+    noise = variance / float(counts.mean())
     shrunk: Floats = neutral + max(0.0, 1 - (season - 3) * noise / size) * apart
     return shrunk
 
