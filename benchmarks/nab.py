@@ -66,7 +66,10 @@ def results(folder: Path) -> Iterator[tuple[str, Found, Found]]:
 def totals(folder: Path = FOLDER) -> tuple[Found, Found]:
     """Over all series: the rolling z-score's and the detector's."""
     rows = list(results(folder))
-    rolling, ours = (Found(*(sum(numbers) for numbers in zip(*of, strict=True))) for of in zip(*(row[1:] for row in rows), strict=True))
+    rolling, ours = (
+        Found(*(sum(numbers) for numbers in zip(*of, strict=True)))
+        for of in zip(*(row[1:] for row in rows), strict=True)
+    )
     return rolling, ours
 
 

@@ -55,4 +55,4 @@ rebuilds and that have not failed a check, and the published rows of all others.
 {%- endmacro %}
 
 {# Days before a day that decide what is expected of it: as warehouse/services/anomalies.py has it. #}
-{% macro anomaly_window_days() -%} 56 {%- endmacro %}
+{% macro anomaly_window_days() -%} 119 {%- endmacro %}

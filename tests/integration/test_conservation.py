@@ -315,9 +315,7 @@ MUTATIONS = (
     ),
     Mutation(OF_FORECASTS, "trend is increasing, decreasing or stable", change(FORECASTS, "trend = 'up'")),
     Mutation(OF_FORECASTS, "strengths are between 0 and 1", change(FORECASTS, "trend_strength = 1.1")),
-    Mutation(
-        OF_FORECASTS, "what is forecast is not long past", change(FORECASTS, "target_period = as_of_date - 400")
-    ),
+    Mutation(OF_FORECASTS, "what is forecast is not long past", change(FORECASTS, "target_period = as_of_date - 400")),
     Mutation(
         OF_ACCURACY,
         "a chosen model is not worse than seasonal naive",

