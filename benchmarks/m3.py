@@ -1,4 +1,4 @@
-"""Forecasts on the M3 competition beside statsforecast's Theta, in one run, and the competition's own Theta as published.
+"""Forecasts on the M3 competition beside statsforecast's Theta, in one run, and the competition's own as published.
 
 sMAPE as the competition has it: the mean over series of the mean over horizons.
 

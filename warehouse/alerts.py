@@ -84,8 +84,8 @@ class LogChannel:
 
     name = "log"
 
-    def __init__(self, say: Callable[[str], None] = logging.getLogger("weir.alerts").warning) -> None:
-        self._say = say
+    def __init__(self, say: Callable[[str], None] | None = None) -> None:
+        self._say = say or logging.getLogger("weir.alerts").warning
 
     def send(self, alert: Alert) -> None:
         """Write a line."""

@@ -70,7 +70,9 @@ rows_judged as (
             when
                 projected_completion_date <= date and status in ('active', 'failed')
                 then 'a goal not achieved is projected to be after the date'
-            when alert and not coalesce(progress_percentage >= threshold, false) then 'an alert has reached its threshold'
+            when
+                alert and not coalesce(progress_percentage >= threshold, false)
+                then 'an alert has reached its threshold'
             when alerts > 1 then 'a goal alerts once'
         end as violation
     from snapshots

@@ -52,7 +52,8 @@ def lab(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         )
         cursor.executemany(
             "insert into services.kpi_goals (goal_id, name, metric_type, target_value, start_date, end_date,"
-            " alert_threshold, status, created_by) values (%s, %s, 'revenue', %s, '2024-05-01', '2024-07-31', 50, %s, %s)",
+            " alert_threshold, status, created_by)"
+            " values (%s, %s, 'revenue', %s, '2024-05-01', '2024-07-31', 50, %s, %s)",
             [(GOAL, "near", 12_000, "active", GOAL), (QUIET, "far", 1e9, "active", GOAL),
              (CANCELLED, "given up", 100, "cancelled", GOAL)],
         )  # fmt: skip
@@ -209,7 +210,8 @@ def test_a_run_refits_only_series_with_a_new_complete_period(lab: Lab) -> None:
         assert granularities == ["day"] * 3
         fit.reset_mock()
         lab.write("insert into services.kpi_goals (goal_id, name, metric_type, target_value, start_date, end_date,"
-                  f" created_by) values ('{GOAL[:-1]}9', 'another', 'revenue', 1, '2024-05-01', '2024-05-02', '{GOAL}')")  # fmt: skip
+                  f" created_by)"
+                  f" values ('{GOAL[:-1]}9', 'another', 'revenue', 1, '2024-05-01', '2024-05-02', '{GOAL}')")  # fmt: skip
         lab.run(LATER, applications=("services",), gate_open=True)
         assert fit.call_count == 0
     incremental = lab.dump()

@@ -4,6 +4,8 @@ Belongs here: the method on arrays, and a sample of the M3 competition (all of i
 Does not belong here: the marts (``tests/integration/test_services.py``).
 """
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -64,7 +66,7 @@ def test_awkward_series_have_forecasts_with_bounds_in_order(values: np.ndarray) 
     assert len(found.mean) == len(found.spread) == DAY.horizon
     bounds = [found.interval(level) for level in forecasting.LEVELS]
     assert np.isfinite(bounds).all()
-    for (lower, upper), (wider_lower, wider_upper) in zip(bounds, bounds[1:], strict=False):
+    for (lower, upper), (wider_lower, wider_upper) in itertools.pairwise(bounds):
         assert (wider_lower <= lower).all() and (lower <= found.mean).all()
         assert (found.mean <= upper).all() and (upper <= wider_upper).all()
 

@@ -46,7 +46,11 @@ due as (
         'kpi_goal_snapshots' as mart,
         date as partition_start
     from ended_days
-    where exists (select 1 from goals where ended_days.date >= goals.start_date and ended_days.date <= goals.end_date)
+    where
+        exists (
+            select 1 from goals
+            where ended_days.date >= goals.start_date and ended_days.date <= goals.end_date
+        )
     union all
     select
         'kpi_anomalies' as mart,
