@@ -31,10 +31,19 @@ MOST_FAILURES = 1000
 """Partitions of a mart that one run shows as failed, one by one; where more are bad, the check tells."""
 
 
-def tell(instance: dg.DagsterInstance, warehouse: Connection) -> int:
+def tell(
+    instance: dg.DagsterInstance,
+    warehouse: Connection,
+    pictures: Mapping[str, Mapping[str, dg.MetadataValue]] | None = None,
+) -> int:
     """Record a materialization of every partition published since the last call.
 
     A partition published several times in between is recorded once, for its latest publication.
+
+    Args:
+        instance: Dagster's.
+        warehouse: whose ledger to read.
+        pictures: more metadata, per undated mart.
 
     Returns:
         Number of events.
@@ -51,7 +60,7 @@ def tell(instance: dg.DagsterInstance, warehouse: Connection) -> int:
     told = 0
     for name, of_mart in itertools.groupby(rows, key=lambda row: str(row[0])):
         if name in names:
-            for batch in _batches(_materialization(name, *row[1:]) for row in of_mart):
+            for batch in _batches(_materialization(name, (pictures or {}).get(name, {}), *row[1:]) for row in of_mart):
                 instance.event_log_storage.store_event_batch(batch)
                 told += len(batch)
     if rows:
@@ -91,6 +100,7 @@ def _cursor_name(warehouse: Connection) -> str:
 
 def _materialization(
     name: str,
+    pictures: Mapping[str, dg.MetadataValue],
     day: object,
     publication_id: object,
     run_id: object,
@@ -112,6 +122,7 @@ def _materialization(
             "content_hash": str(content_hash),
             "source_rows": int(str(source_row_count or 0)),
             "as_of": dg.TimestampMetadataValue(as_of.timestamp()),
+            **pictures,
         },
     )
     return EventLogEntry(  # type: ignore[no-untyped-call]

@@ -15,6 +15,7 @@ from assets import ledger, specs
 from warehouse.catalog import APPLICATIONS, Mart, mart, marts, source_tables
 from warehouse.errors import BlockedError
 from warehouse.refresh import Outcome, Refresh
+from warehouse.services import plots
 
 RESOURCE = "refresh"
 """Key of the resource that is the run in progress (``warehouse.refresh.Refresh``)."""
@@ -110,7 +111,7 @@ def published_assets(application: str, partitions: specs.Partitions) -> dg.Asset
             outcome = refresh.build(application)
         except BlockedError as error:
             blocked, outcome = error, refresh.outcomes[application]
-        told = ledger.tell(context.instance, refresh.warehouse)
+        told = ledger.tell(context.instance, refresh.warehouse, _pictures(refresh, outcome))
         context.log.info(f"{told:,} partitions published")
         yield from _results(context, outcome)
         if blocked is not None:
@@ -169,6 +170,16 @@ def _results(
 
 def _severity(blocks: bool) -> dg.AssetCheckSeverity:
     return dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN
+
+
+def _pictures(refresh: Refresh, outcome: Outcome) -> dict[str, dict[str, dg.MarkdownMetadataValue]]:
+    """What is worth a look on the asset's page, of the published marts that have it."""
+    pictures = {}
+    if "kpi_forecasts" in outcome.rows:
+        pictures["kpi_forecasts"] = {"plots": dg.MetadataValue.md(plots.forecasts(refresh.warehouse))}
+    if "kpi_forecast_accuracy" in outcome.rows:
+        pictures["kpi_forecast_accuracy"] = {"accuracy": dg.MetadataValue.md(plots.accuracy(refresh.warehouse))}
+    return pictures
 
 
 def _refresh(context: dg.AssetExecutionContext) -> Refresh:

@@ -7,6 +7,7 @@ other than the parameters of the current run.
 """
 
 import datetime as dt
+import uuid
 from typing import Annotated, Any
 
 from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, UniqueConstraint, text
@@ -245,3 +246,33 @@ class DurationBucket(WarehouseBase):
     bucket: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     lower_microseconds: Mapped[BigInt] = mapped_column(comment="Inclusive.")
     upper_microseconds: Mapped[BigInt] = mapped_column(comment="Inclusive.")
+
+
+class SeriesFit(WarehouseBase):
+    """Forecasts by content of the series: what has been fitted is not fitted again."""
+
+    __tablename__ = "series_fits"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    fingerprint: Mapped[Name] = mapped_column(
+        comment="Hash of the values, the granularity and the version of the method."
+    )
+    result: Mapped[Any] = mapped_column(JSONB, nullable=False, comment="What the fit gave: model, values, scores.")
+    last_used_at: Mapped[WrittenAt] = mapped_column(comment="Fits that no run has asked for in a while are dropped.")
+
+
+class SentAlert(WarehouseBase):
+    """Alerts of KPI goals that have left Weir, or are on their way: one per goal and channel, for good."""
+
+    __tablename__ = "sent_alerts"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    goal_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    channel: Mapped[Name] = mapped_column(comment="Name of the channel: log, webhook.")
+    date: Mapped[dt.date] = mapped_column(comment="Day of the goal on which it fired.")
+    state: Mapped[str] = mapped_column(
+        server_default="pending", comment="pending, sending, sent, or unknown (may have arrived; never sent again)."
+    )
+    attempts: Mapped[int] = mapped_column(server_default=text("0"), comment="How often it was tried.")
+    last_error: Mapped[str | None] = mapped_column(comment="Why the last attempt failed.")
+    sent_at: Mapped[dt.datetime | None] = mapped_column(comment="When the channel took it.")

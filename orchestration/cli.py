@@ -253,15 +253,21 @@ def status(as_json: AsJson = False) -> None:
     """Show what stands in the marts, how fresh, and what is wrong.
 
     Per mart: partitions, rows, as-of instant, last publication, dirty and late partitions, failed checks. Then
-    open quarantine and failed checks.
+    open quarantine, failed checks, series that cannot be forecast, and alerts that have yet to be sent.
     """
     from warehouse import status as report
 
     chosen = settings_module.load()
     with _warehouse_to_read(chosen, "weir status") as (_, warehouse):
         marts, quarantine, failures = report.marts(warehouse), report.quarantine(warehouse), report.failures(warehouse)
+        without, unsent = report.without_forecast(warehouse), report.unsent_alerts(warehouse)
     if as_json:
-        _print_json({"marts": marts, "quarantine": quarantine, "failed_checks": failures})
+        _print_json(
+            {
+                "marts": marts, "quarantine": quarantine, "failed_checks": failures,
+                "series_without_forecast": without, "unsent_alerts": unsent,
+            }
+        )  # fmt: skip
         return
     now = dt.datetime.now(dt.UTC)
     table = _table("application", "mart", ">partitions", ">rows", "as of", "published", ">pending", ">late", ">failed")
@@ -285,6 +291,18 @@ def status(as_json: AsJson = False) -> None:
                 failure.mart or failure.application, failure.check_name, failure.engine, failure.severity,
                 failure.observed or "", failure.expected or "", f"{failure.days:,}", str(failure.first_day or ""),
             )  # fmt: skip
+        out.print(table)
+    if without:
+        table = _table("no forecast of", "metric type", "unit", "granularity", "because")
+        for each in without:
+            table.add_row(each.service_name, each.metric_type, each.unit, each.granularities, each.status)
+        out.print(table)
+    if unsent:
+        table = _table("alert of", "date", "channel", "state", ">attempts", "last error")
+        for alert in unsent:
+            table.add_row(
+                alert.goal, str(alert.date), alert.channel, alert.state, f"{alert.attempts:,}", alert.last_error or ""
+            )
         out.print(table)
 
 
@@ -477,6 +495,7 @@ def _run(
             applications,
             chosen.max_quarantine_share,
             wait=wait,
+            additive_metric_types=chosen.additive,
             say=say,
             reading=say.reading,
             force_deletes=force_deletes,

@@ -11,7 +11,7 @@ from orchestration.jobs import refresh_job
 from orchestration.partitions import calendar
 from orchestration.resources import refresh
 from orchestration.schedules import refresh_schedule
-from orchestration.sensors import dirty_partitions_sensor
+from orchestration.sensors import dirty_partitions_sensor, send_kpi_alerts
 
 
 def build_defs(
@@ -25,7 +25,7 @@ def build_defs(
         assets=all_assets(calendar(first_day)),
         jobs=[refresh_job],
         schedules=[refresh_schedule(on=automation)],
-        sensors=[dirty_partitions_sensor(on=automation)],
+        sensors=[dirty_partitions_sensor(on=automation), send_kpi_alerts],
         resources={RESOURCE: refresh, **(resources or {})},
         executor=dg.in_process_executor,  # of backfills too: one lock, one connection, one dbt for the whole run
     )

@@ -50,6 +50,7 @@ def refresh(context: dg.InitResourceContext) -> Iterator[Refresh]:
         parameters,
         APPLICATIONS,
         chosen.max_quarantine_share,
+        additive_metric_types=chosen.additive,
         say=context.log.info if context.log else print,
         force_deletes=config["force_deletes"],
     ) as run:

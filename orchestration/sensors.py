@@ -1,7 +1,7 @@
-"""Sensors: a refresh for partitions that are dirty though no run is working on them.
+"""Sensors: a refresh for partitions that are dirty though no run is working on them; alerts on their way out.
 
-Belongs here: what starts runs because of what stands in the warehouse. Does not belong here: what makes a
-partition dirty (``warehouse.plan``).
+Belongs here: what happens because of what stands in the warehouse. Does not belong here: what makes a
+partition dirty (``warehouse.plan``), what is sent, and the memory of it (``warehouse.alerts``).
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ import dagster as dg
 from orchestration import settings
 from orchestration.jobs import REFRESH, refresh_job
 from warehouse import schema
+from warehouse.alerts import Channel, LogChannel, WebhookChannel, send_pending
 from warehouse.database import fetch_row, session
 
 SECONDS = 60
@@ -60,3 +61,22 @@ def _request(instance: dg.DagsterInstance) -> dg.RunRequest | dg.SkipReason:
     if not partitions:
         return dg.SkipReason("no partition is dirty")
     return dg.RunRequest(run_key=f"dirty-{last}", tags={"weir/dirty_partitions": str(partitions)})
+
+
+@dg.sensor(
+    name="send_kpi_alerts",
+    minimum_interval_seconds=SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Hand published alerts of KPI goals to the log and to WEIR_ALERT_WEBHOOK_URL, each once.",
+)
+def send_kpi_alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Start no run: alerts are in the marts already."""
+    chosen = settings.load()
+    channels: list[Channel] = [LogChannel(context.log.warning)]
+    if chosen.alert_webhook_url:
+        channels.append(WebhookChannel(chosen.alert_webhook_url))
+    with session(chosen.start().warehouse_url, name="weir alerts", setting="WEIR_WAREHOUSE_URL") as warehouse:
+        if not schema.is_current(warehouse):
+            return dg.SkipReason("the warehouse is yet to be set up")
+        sent, left = send_pending(warehouse, channels)
+    return dg.SkipReason(f"{sent} alerts sent, {left} not" if sent or left else "no new alerts")

@@ -87,6 +87,10 @@ class Settings(BaseSettings):
     """Whether the schedule and the sensor of the Dagster UI are on unless they are switched off there."""
     detail_retention_days: int = Field(default=90, ge=1)
     aggregate_retention_days: int = Field(default=1095, ge=1)
+    additive_metric_types: str = ""
+    """Metric types, separated by commas, of which a day without a row counts as zero; of others it is missing."""
+    alert_webhook_url: str | None = None
+    """Where alerts of KPI goals are posted as JSON; None: they are logged only."""
 
     URLS: ClassVar[tuple[str, ...]] = (
         "source_url",
@@ -111,6 +115,18 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over the file."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @field_validator("alert_webhook_url")
+    @classmethod
+    def _check_webhook(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^/\s]+\S*", value):
+            raise ValueError("not of the form https://host/path")
+        return value
+
+    @property
+    def additive(self) -> frozenset[str]:
+        """The additive metric types."""
+        return frozenset(name.strip() for name in self.additive_metric_types.split(",") if name.strip())
 
     @field_validator(*URLS)
     @classmethod

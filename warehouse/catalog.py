@@ -87,6 +87,8 @@ class Mart:
     """Dated marts of the same application."""
     periods: tuple[Grain, ...] = ()
     """For marts made from others; where it is empty, the grain alone."""
+    computed: bool = False
+    """Whether Python computes the rows (``warehouse.computed``), which the candidate then selects."""
     volatile: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
     """Integer columns that can never be negative."""
@@ -333,6 +335,72 @@ MARTS: tuple[Mart, ...] = (
         grain="month",
         made_from=("kpi_daily",),
         counts=("value_count",),
+    ),
+    Mart(
+        "kpi_goal_snapshots",
+        "services",
+        key=("goal_id", "date"),
+        date_column="date",
+        made_from=("kpi_daily",),
+        nullable=(
+            "daily_required",
+            "forecast_value",
+            "forecast_lower",
+            "forecast_upper",
+            "projected_completion_date",
+        ),
+    ),
+    Mart(
+        "kpi_comparisons",
+        "services",
+        key=("comparison", "metric_type", "unit", "granularity", "period", "key"),
+        made_from=("kpi_daily",),
+        counts=("rank",),
+        nullable=("previous_value", "change", "change_pct", "share", "variance"),
+    ),
+    Mart(
+        "kpi_correlations",
+        "services",
+        key=(*(f"{part}_{axis}" for axis in "xy" for part in ("service_name", "metric_type", "segment", "unit")),),
+        made_from=("kpi_daily",),
+        computed=True,
+        counts=("n",),
+        nullable=("pearson", "spearman", "slope", "intercept", "r_squared"),
+    ),
+    Mart(
+        "kpi_anomalies",
+        "services",
+        key=("service_name", "metric_type", "segment", "unit", "date"),
+        date_column="date",
+        made_from=("kpi_daily",),
+        computed=True,
+    ),
+    Mart(
+        "kpi_forecasts",
+        "services",
+        key=("service_name", "metric_type", "unit", "granularity", "horizon", "confidence_level"),
+        made_from=("kpi_daily",),
+        computed=True,
+        counts=("horizon",),
+        nullable=(
+            "forecast",
+            "lower",
+            "upper",
+            "model",
+            "trend",
+            "trend_strength",
+            "seasonal_period",
+            "seasonality_strength",
+        ),
+    ),
+    Mart(
+        "kpi_forecast_accuracy",
+        "services",
+        key=("service_name", "metric_type", "unit", "granularity", "model"),
+        made_from=("kpi_daily",),
+        computed=True,
+        counts=("mase", "smape", "interval_coverage", "n"),
+        nullable=("mase", "smape", "interval_coverage"),
     ),
 )
 

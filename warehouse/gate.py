@@ -223,7 +223,7 @@ def _check(mart_name: str, item: Any, partitions: tuple[dt.date, ...] = ()) -> C
 
 def dbt_tests(transformer: Transformer, warehouse: Connection, plan: Plan) -> list[Check]:
     """Run the conservation tests of the planned marts; failing rows name their day in column ``partition_start``."""
-    names = [name for name in plan.partitions if mart(name).dated]
+    names = [name for name in plan.partitions if mart(name).dated or mart(name).made_from]
     if not names:
         return []
     return [_dbt_check(warehouse, result, plan) for result in transformer.test(*names)]
@@ -235,7 +235,7 @@ def _dbt_check(warehouse: Connection, result: NodeResult, plan: Plan) -> Check:
         rows = warehouse.execute(
             sql.SQL("select distinct partition_start from ({}) as failing order by 1").format(sql.SQL(result.compiled))
         ).fetchall()
-        partitions = tuple(row[0] for row in rows)  # type: ignore[misc]
+        partitions = tuple(row[0] for row in rows if row[0] is not None)  # type: ignore[misc]
     return Check(
         mart=str(result.meta.get("mart") or "") or None,
         name=result.name,

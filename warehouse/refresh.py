@@ -15,7 +15,7 @@ from typing import Self
 
 from psycopg.types.json import Jsonb
 
-from warehouse import gate, lock, plan, publish, quarantine, transform, warm_up
+from warehouse import computed, gate, lock, plan, publish, quarantine, transform, warm_up
 from warehouse.catalog import APPLICATIONS, CALENDAR, mart
 from warehouse.database import Connection, connect, fetch_row, session
 from warehouse.errors import BlockedError, WeirError
@@ -63,6 +63,7 @@ class Refresh:
         applications: which ones.
         maximum_quarantine_share: of a table's live rows, above which an application is blocked (0–1).
         wait: whether to wait for another run.
+        additive_metric_types: of the services; a day without a row of theirs counts as zero.
         say: takes a line of progress.
         reading: takes numbers while an extract goes on.
         force_deletes: source tables that may lose any number of rows, or ``all``.
@@ -76,6 +77,7 @@ class Refresh:
         maximum_quarantine_share: float = 0.05,
         *,
         wait: bool = True,
+        additive_metric_types: frozenset[str] = frozenset(),
         say: Callable[[str], None] = lambda line: None,
         reading: Callable[[Reading], None] = lambda reading: None,
         force_deletes: Collection[str] = (),
@@ -85,6 +87,7 @@ class Refresh:
         self.applications = applications
         self.maximum_quarantine_share = maximum_quarantine_share
         self.wait = wait
+        self.additive_metric_types = additive_metric_types
         self.say = say
         self.reading = reading
         self.force_deletes = force_deletes
@@ -236,8 +239,17 @@ class Refresh:
     def _make(self, outcome: Outcome, part: Plan) -> None:
         """Build a part of the plan, check it, and note what fails."""
         application = outcome.application
+        later = computed.names(part)
         with self.stage("build"):
-            self.transformer.run(*transform.selection(self.warehouse, application, part.partitions))
+            computed.prepare(self.warehouse, application)
+            first = [name for name in part.partitions if name not in later]
+            if selection := transform.selection(self.warehouse, application, first):
+                self.transformer.run(*selection)
+        if later:
+            with self.stage("compute"):
+                computed.fill(self.warehouse, self.parameters, part, self.additive_metric_types, self.say)
+            with self.stage("build"):
+                self.transformer.run(*transform.selection(self.warehouse, application, later))
         with self.stage("check"):
             checks = gate.reconcile(self.warehouse, part)
             reconciled = list(checks)

@@ -50,6 +50,50 @@ class Failure:
     first_day: dt.date | None
 
 
+@dataclass(frozen=True)
+class WithoutForecast:
+    """A series without segment that cannot be forecast, why, and at which granularities."""
+
+    service_name: str
+    metric_type: str
+    unit: str
+    status: str
+    granularities: str
+
+
+@dataclass(frozen=True)
+class UnsentAlert:
+    """An alert that a channel has yet to take, or of which it is not known whether it has."""
+
+    goal: str
+    date: dt.date
+    channel: str
+    state: str
+    attempts: int
+    last_error: str | None
+
+
+def without_forecast(warehouse: Connection) -> list[WithoutForecast]:
+    """Series of kpi_forecasts whose status is not ok."""
+    rows = warehouse.execute(
+        "select service_name, metric_type, unit, status, string_agg(granularity, ', ' order by"
+        " array_position(array['day', 'week', 'month', 'quarter', 'year'], granularity))"
+        " from marts.kpi_forecasts where status <> 'ok' and horizon = 1 and confidence_level = 0.95"
+        " group by service_name, metric_type, unit, status order by service_name, metric_type, unit, status"
+    ).fetchall()
+    return [WithoutForecast(*map(str, row)) for row in rows]
+
+
+def unsent_alerts(warehouse: Connection) -> list[UnsentAlert]:
+    """Alerts on their way, oldest first."""
+    rows = warehouse.execute(
+        "select coalesce(g.name, a.goal_id::text), a.date, a.channel, a.state, a.attempts, a.last_error"
+        " from control.sent_alerts as a left join marts.dim_kpi_goal as g using (goal_id)"
+        " where a.state <> 'sent' order by a.date, 1, a.channel"
+    ).fetchall()
+    return [UnsentAlert(*row) for row in rows]  # type: ignore[arg-type]
+
+
 def marts(warehouse: Connection) -> list[MartStatus]:
     """One row per mart, in the catalog's order."""
     rows = warehouse.execute(

@@ -250,3 +250,94 @@ dates differ from UTC dates by a day at most, so windows are then found by an eq
 {% macro postgres__index_on(relation, column) -%}
     create index if not exists {{ relation.identifier }}_{{ column }}_idx on {{ relation }} ({{ column }})
 {%- endmacro %}
+
+{# First day of the quarter that a date is in. #}
+{% macro quarter_of(date) -%}
+    {{ return(adapter.dispatch('quarter_of')(date)) }}
+{%- endmacro %}
+{% macro postgres__quarter_of(date) -%} date_trunc('quarter', {{ date }}::timestamp)::date {%- endmacro %}
+
+{# First day of the year that a date is in. #}
+{% macro year_of(date) -%}
+    {{ return(adapter.dispatch('year_of')(date)) }}
+{%- endmacro %}
+{% macro postgres__year_of(date) -%} date_trunc('year', {{ date }}::timestamp)::date {%- endmacro %}
+
+{# First day of the period (day, week, month, quarter or year, by a column) before the one that begins on a date. #}
+{% macro previous_period(granularity, period) -%}
+    {{ return(adapter.dispatch('previous_period')(granularity, period)) }}
+{%- endmacro %}
+{% macro postgres__previous_period(granularity, period) -%}
+    (
+        {{ period }}::timestamp
+        - case {{ granularity }}
+            when 'day' then interval '1 day'
+            when 'week' then interval '7 days'
+            when 'month' then interval '1 month'
+            when 'quarter' then interval '3 months'
+            else interval '1 year'
+        end
+    )::date
+{%- endmacro %}
+
+{# For a from clause: every date from one through another, as days.date; none where the first is later. #}
+{% macro cross_join_days(first, last) -%}
+    {{ return(adapter.dispatch('cross_join_days')(first, last)) }}
+{%- endmacro %}
+{% macro postgres__cross_join_days(first, last) -%}
+    cross join lateral (
+        select {{ first }} + days_on as date
+        from generate_series(0, {{ last }} - {{ first }}) as days_on
+    ) as days
+{%- endmacro %}
+
+{# A double as the number that its shortest decimal text names. #}
+{% macro decimal_of(value) -%}
+    {{ return(adapter.dispatch('decimal_of')(value)) }}
+{%- endmacro %}
+{% macro postgres__decimal_of(value) -%} ({{ value }})::text::numeric {%- endmacro %}
+
+{# A quotient of decimals rounded half away from zero, exactly: division and rounding would round twice. The
+denominator is above 0. #}
+{% macro rounded_quotient(numerator, denominator, places) -%}
+    {{ return(adapter.dispatch('rounded_quotient')(numerator, denominator, places)) }}
+{%- endmacro %}
+{% macro postgres__rounded_quotient(numerator, denominator, places) -%}
+    round(
+        sign({{ numerator }})
+        * div(2e{{ places }} * abs({{ numerator }}) + ({{ denominator }}), 2 * ({{ denominator }}))
+        * 1e-{{ places }},
+        {{ places }}
+    )
+{%- endmacro %}
+
+{# The smallest whole number not below a quotient of decimals; the denominator is above 0. #}
+{% macro ceiling_of_quotient(numerator, denominator) -%}
+    {{ return(adapter.dispatch('ceiling_of_quotient')(numerator, denominator)) }}
+{%- endmacro %}
+{% macro postgres__ceiling_of_quotient(numerator, denominator) -%}
+    (
+        div({{ numerator }}, {{ denominator }})
+        + case when {{ numerator }} > 0 and mod({{ numerator }}, {{ denominator }}) > 0 then 1 else 0 end
+    )
+{%- endmacro %}
+
+{# A quotient of decimals as the double nearest to it. #}
+{% macro double_quotient(numerator, denominator) -%}
+    {{ return(adapter.dispatch('double_quotient')(numerator, denominator)) }}
+{%- endmacro %}
+{% macro postgres__double_quotient(numerator, denominator) -%}
+    (round({{ numerator }}, 60) / ({{ denominator }}))::double precision
+{%- endmacro %}
+
+{# Whole days from one date to another. #}
+{% macro days_between(earlier, later) -%}
+    {{ return(adapter.dispatch('days_between')(earlier, later)) }}
+{%- endmacro %}
+{% macro postgres__days_between(earlier, later) -%} ({{ later }} - {{ earlier }}) {%- endmacro %}
+
+{# A date a whole number of days later. #}
+{% macro plus_days(date, number) -%}
+    {{ return(adapter.dispatch('plus_days')(date, number)) }}
+{%- endmacro %}
+{% macro postgres__plus_days(date, number) -%} ({{ date }} + ({{ number }})::integer) {%- endmacro %}

@@ -53,3 +53,6 @@ rebuilds and that have not failed a check, and the published rows of all others.
             )
     )
 {%- endmacro %}
+
+{# Days before a day that decide what is expected of it: as warehouse/services/anomalies.py has it. #}
+{% macro anomaly_window_days() -%} 119 {%- endmacro %}

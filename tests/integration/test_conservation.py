@@ -25,6 +25,16 @@ OF_KPI = "assert_kpi_daily_adds_up"
 OF_HOURS = "assert_workflow_analytics_hourly_adds_up"
 OF_ACTIONS, OF_HISTOGRAM = "assert_workflow_action_metrics_add_up", "assert_duration_histogram_adds_up"
 
+GOALS, OF_GOALS = "candidate.kpi_goal_snapshots", "assert_kpi_goal_snapshots_add_up"
+ANOMALIES, OF_ANOMALIES = "candidate.kpi_anomalies", "assert_kpi_anomalies_are_far_from_expected"
+FORECASTS, OF_FORECASTS = "candidate.kpi_forecasts", "assert_kpi_forecasts_add_up"
+ACCURACY, OF_ACCURACY = "candidate.kpi_forecast_accuracy", "assert_kpi_forecasts_beat_seasonal_naive"
+
+WARNINGS = {OF_ACCURACY}
+"""Tests that may find something in good data."""
+UNDATED = {OF_FORECASTS, OF_ACCURACY}
+"""Tests of marts that have no days to hold back."""
+
 
 @dataclass(frozen=True)
 class Mutation:
@@ -220,6 +230,112 @@ MUTATIONS: tuple[Mutation, ...] = (
         "value_avg = value_sum / value_count, to 6 decimals",
         change(KPI, "value_avg = value_avg + 0.000001", SEVERAL),
     ),
+    Mutation(
+        OF_GOALS,
+        "the date is a day of the goal",
+        change(
+            GOALS,
+            "date = '2026-04-01'",
+            "goal_id in (select goal_id from candidate.dim_kpi_goal where start_date > '2026-04-01')",
+        ),
+    ),
+    Mutation(
+        OF_GOALS,
+        "progress_percentage = 100 × current_value / target_value",
+        change(GOALS, "progress_percentage = progress_percentage + 0.02", "current_value > 0"),
+    ),
+    Mutation(
+        OF_GOALS,
+        "expected_percentage = 100 × days so far / days of the goal",
+        change(GOALS, "expected_percentage = expected_percentage + 0.02"),
+    ),
+    Mutation(
+        OF_GOALS,
+        "on_track: current_value / target_value >= days so far / days of the goal",
+        change(GOALS, "on_track = not on_track"),
+    ),
+    Mutation(
+        OF_GOALS,
+        "daily_required is null on the last day, and only there",
+        change(GOALS, "daily_required = null", "daily_required is not null"),
+    ),
+    Mutation(OF_GOALS, "daily_required >= 0", change(GOALS, "daily_required = -1", "daily_required is not null")),
+    Mutation(
+        OF_GOALS,
+        "what is left is required",
+        change(GOALS, "daily_required = 0", "daily_required is not null and status = 'active'"),
+    ),
+    Mutation(
+        OF_GOALS,
+        "forecast_value is null on the first day, and only there",
+        change(GOALS, "forecast_value = null", "forecast_lower is not null"),
+    ),
+    Mutation(
+        OF_GOALS,
+        "the interval is null below three days, and only there",
+        change(GOALS, "forecast_upper = null", "forecast_upper is not null"),
+    ),
+    Mutation(
+        OF_GOALS,
+        "forecast_lower <= forecast_value <= forecast_upper",
+        change(GOALS, "forecast_lower = forecast_value + 1", "forecast_lower is not null"),
+    ),
+    Mutation(
+        OF_GOALS,
+        "status is active, achieved, failed or cancelled",
+        change(GOALS, "status = 'active'", "status = 'cancelled'"),
+    ),
+    Mutation(OF_GOALS, "a goal fails on its last day only", change(GOALS, "status = 'failed'", "status = 'active'")),
+    Mutation(
+        OF_GOALS,
+        "a goal that is reached or over is not active",
+        change(GOALS, "status = 'active'", "status = 'failed'"),
+    ),
+    Mutation(
+        OF_GOALS,
+        "a goal not achieved is projected to be after the date",
+        change(GOALS, "projected_completion_date = date", "status = 'active'"),
+    ),
+    Mutation(
+        OF_GOALS,
+        "an alert has reached its threshold",
+        change(GOALS, "alert = true", "status = 'active' and progress_percentage < 1"),
+    ),
+    Mutation(
+        OF_GOALS,
+        "a goal alerts once",
+        change(
+            GOALS,
+            "alert = true",
+            "not alert and goal_id in (select goal_id from candidate.kpi_goal_snapshots as alerted where alerted.alert"
+            " and alerted.date < kpi_goal_snapshots.date)",
+        ),
+    ),
+    Mutation(OF_ANOMALIES, "z_score has the sign of value - expected", change(ANOMALIES, "z_score = -z_score")),
+    Mutation(OF_ANOMALIES, "severity is warning or critical", change(ANOMALIES, "severity = 'normal'")),
+    Mutation(OF_ANOMALIES, "what is near is no anomaly", change(ANOMALIES, "z_score = sign(z_score)")),
+    Mutation(
+        OF_FORECASTS,
+        "a forecast and its interval are null where status is not ok, and only there",
+        change(FORECASTS, "upper = null", "status = 'ok'"),
+    ),
+    Mutation(OF_FORECASTS, "a forecast names its model", change(FORECASTS, "model = null", "status = 'ok'")),
+    Mutation(
+        OF_FORECASTS, "lower <= forecast <= upper", change(FORECASTS, "forecast = upper * 2 + 1", "status = 'ok'")
+    ),
+    Mutation(
+        OF_FORECASTS,
+        "the interval of a higher level holds that of a lower one",
+        change(FORECASTS, "upper = forecast", "status = 'ok' and confidence_level = 0.99 and upper > forecast"),
+    ),
+    Mutation(OF_FORECASTS, "trend is increasing, decreasing or stable", change(FORECASTS, "trend = 'up'")),
+    Mutation(OF_FORECASTS, "strengths are between 0 and 1", change(FORECASTS, "trend_strength = 1.1")),
+    Mutation(OF_FORECASTS, "what is forecast is not long past", change(FORECASTS, "target_period = as_of_date - 400")),
+    Mutation(
+        OF_ACCURACY,
+        "a chosen model is not worse than seasonal naive",
+        change(ACCURACY, "mase = 1e9", "is_chosen and model <> 'seasonal_naive'"),
+    ),
 )
 
 MUTATIONS += (
@@ -376,7 +492,7 @@ class Candidate:
         found = self.warehouse.execute(
             f"select violation, bool_and(partition_start is not null) from ({self.tests[test]}) as failing group by 1"
         ).fetchall()
-        assert all(dated for _, dated in found)
+        assert test in UNDATED or all(dated for _, dated in found)
         return {str(violation) for violation, _ in found}
 
 
@@ -392,7 +508,8 @@ def candidate(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) 
         assert {outcome.status for outcome in refresh.outcomes.values()} == {"published"}
         names = {path.stem for path in files()}
         results = [result for result in refresh.transformer.test("candidate") if result.name in names]
-        assert {result.name: result.status for result in results} == dict.fromkeys(names, "pass")
+        statuses = {result.name: result.status for result in results if result.name not in WARNINGS}
+        assert statuses == dict.fromkeys(names - WARNINGS, "pass")
         yield Candidate(lab.warehouse, {result.name: result.compiled for result in results})
     finally:
         lab.close()
@@ -410,7 +527,8 @@ def test_a_rule_notices_what_breaks_it(candidate: Candidate, mutation: Mutation)
 
 
 def test_a_good_candidate_breaks_no_rule(candidate: Candidate) -> None:
-    assert {test: found for test in candidate.tests if (found := candidate.violations(test))} == {}
+    broken = {test: found for test in candidate.tests.keys() - WARNINGS if (found := candidate.violations(test))}
+    assert broken == {}
 
 
 def test_every_rule_has_a_mutation() -> None:

@@ -12,6 +12,7 @@ TASKS = [f"00000000-0000-4000-8000-0000000001{n:02}" for n in range(20)]
 FLOW, BARE = (f"00000000-0000-4000-8000-0000000000f{n}" for n in (1, 2))
 STEPS = [f"00000000-0000-4000-8000-0000000002{n:02}" for n in range(5)]
 RUNS = [f"00000000-0000-4000-8000-0000000003{n:02}" for n in range(20)]
+GOALS = [f"00000000-0000-4000-8000-0000000005{n:02}" for n in range(5)]
 CONTACT = "00000000-0000-4000-8000-000000000999"
 
 
@@ -53,6 +54,14 @@ def metric(service: str, value: str, recorded: str, unit: str | None = "EUR", se
     return (
         "insert into services.metrics (service_name, metric_type, segment, value, unit, recorded_at)"
         f" values ('{service}', 'revenue', {_quoted(segment)}, '{value}', {_quoted(unit)}, '{recorded}')"
+    )
+
+
+def kpi_goal(number: int, target: str, start: str, end: str, alert: str | None = None, unit: str | None = None) -> str:
+    return (
+        "insert into services.kpi_goals (goal_id, name, metric_type, target_value, unit, start_date, end_date,"
+        f" alert_threshold, created_by) values ('{GOALS[number]}', 'goal', 'revenue', '{target}', {_quoted(unit)},"
+        f" '{start}', '{end}', {_quoted(alert)}, '{CONTACT}')"
     )
 
 
@@ -134,6 +143,9 @@ BEGINNING = (
     metric("projects", "-0", "2024-03-02T00:00:00Z", None, ""),
     metric("projects", "3", "2024-04-11T12:00:00.000001Z"),
     metric("projects", "1e20", "2024-03-03T12:00:00Z"),
+    kpi_goal(0, "5", "2024-02-20", "2024-03-20", "50", "EUR"),
+    kpi_goal(1, "0.7", "2024-04-01", "2024-05-01", "1"),
+    kpi_goal(2, "NaN", "2024-04-01", "2024-05-01", "1"),
 )  # fmt: skip
 
 DAILY = "analytics_daily_metrics"
@@ -154,7 +166,7 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
     )
     assert_published(lab, AS_OF)
 
-    nothing = lab.run(AS_OF)
+    nothing = lab.run(AS_OF, gate_open=True)
     assert lab.published_since(nothing) == {}
     assert {outcome.status for outcome in nothing.outcomes.values()} == {"nothing_to_do"}
 
@@ -165,7 +177,7 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
         f" where task_id = '{TASKS[2]}'",
         f"update scheduling.tasks set title = 'another' where task_id = '{TASKS[0]}'",
     )
-    moved = lab.run(AS_OF)
+    moved = lab.run(AS_OF, gate_open=True)
     days = {name: {"2024-03-04", "2024-03-20"} for name in (DAILY, CATEGORY)}
     assert lab.published_since(moved) == days | {MONTHLY: MARCH}
     assert_published(lab, AS_OF)
@@ -177,7 +189,7 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
         metric("projects", "5", "2024-03-15T12:00:00Z"),
         task(8, USER, PLAY, f"[{slot('2024-02-10T10:00:00-05:00', '2024-02-10T11:00:00-05:00')}]"),
     )
-    late = lab.run(AS_OF)
+    late = lab.run(AS_OF, gate_open=True)
     published = lab.published_since(late)
     touched = {"2024-03-01", "2024-03-02", "2024-03-10", "2024-03-11"}
     # The late task is on a day before the first one so far: the days in between exist now, too.
@@ -186,18 +198,21 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
     assert published[MONTHLY] == MARCH | {"2024-02-01"}
     assert published["kpi_daily"] == {"2024-03-15"}
     assert published["kpi_monthly"] == MARCH
+    # What a goal has reached changes from the late value's day on, through its last.
+    assert published["kpi_goal_snapshots"] == {f"2024-03-{day}" for day in range(15, 21)}
+    assert {day for day in published["kpi_anomalies"] if day} >= {"2024-03-15", "2024-04-09"}
     assert_published(lab, AS_OF)
 
     # Undeleted.
     lab.write(f"update scheduling.tasks set deleted_at = null where task_id = '{TASKS[1]}'")
-    undeleted = lab.run(AS_OF)
+    undeleted = lab.run(AS_OF, gate_open=True)
     days = {name: {"2024-03-01", "2024-03-02"} for name in (DAILY, CATEGORY)}
     assert dated(lab.published_since(undeleted)) == days | {MONTHLY: MARCH}
     assert_published(lab, AS_OF)
 
     # A user moves to another zone: days where their minutes were and where they are.
     lab.write(f"update scheduling.users set timezone = 'Asia/Kathmandu' where user_id = '{USER}'")
-    zone = lab.run(AS_OF)
+    zone = lab.run(AS_OF, gate_open=True)
     assert "2024-03-09" in lab.published_since(zone)[DAILY]
     assert "2024-03-07" not in lab.published_since(zone)[DAILY]
     assert lab.published_since(zone)["dim_user"] == {None}
@@ -205,10 +220,10 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
 
     # A category's name shows in one mart only; deleted, it keeps its tasks and its name.
     lab.write(f"update scheduling.categories set name = 'Deep work' where category_id = '{WORK}'")
-    renamed = lab.run(AS_OF)
+    renamed = lab.run(AS_OF, gate_open=True)
     assert set(lab.published_since(renamed)) == {CATEGORY, "dim_category"}
     lab.write(f"update scheduling.categories set deleted_at = now() where category_id = '{PLAY}'")
-    lab.run(AS_OF)
+    lab.run(AS_OF, gate_open=True)
     assert_published(lab, AS_OF)
 
     # An execution that turns out to have ended three days ago changes exactly the last days.
@@ -216,7 +231,7 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
         f"update workflows.workflow_executions set status = 'exited', ended_at = '2024-04-08T12:00:00Z'"
         f" where execution_id = '{RUNS[2]}'"
     )
-    ended = lab.run(AS_OF)
+    ended = lab.run(AS_OF, gate_open=True)
     assert lab.published_since(ended) == {
         "workflow_analytics": {"2024-04-08", "2024-04-09", "2024-04-10", "2024-04-11"},
         "workflow_analytics_hourly": {"2024-04-08"},
@@ -232,17 +247,27 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
 
     # A goal step goes, so other executions convert; a window changes.
     lab.write(f"update workflows.workflow_steps set deleted_at = now() where step_id = '{STEPS[1]}'")
-    lab.run(AS_OF)
+    lab.run(AS_OF, gate_open=True)
     assert_published(lab, AS_OF)
     lab.write(
         f"update workflows.workflows set conversion_window_seconds = 9000000000000000000 where workflow_id = '{FLOW}'"
     )
-    lab.run(AS_OF)
+    lab.run(AS_OF, gate_open=True)
+    assert_published(lab, AS_OF)
+
+    # A goal is moved, and one is cancelled: their days as they were and as they are.
+    lab.write(f"update services.kpi_goals set start_date = '2024-03-10' where goal_id = '{GOALS[0]}'")
+    goal_moved = lab.run(AS_OF, gate_open=True)
+    assert len(lab.published_since(goal_moved)["kpi_goal_snapshots"]) == 30
+    assert "kpi_daily" not in lab.published_since(goal_moved)
+    assert_published(lab, AS_OF)
+    lab.write(f"update services.kpi_goals set status = 'cancelled' where goal_id = '{GOALS[1]}'")
+    lab.run(AS_OF, gate_open=True)
     assert_published(lab, AS_OF)
 
     # Time passes: what was in the future is released, new days are built, nothing else is rewritten.
     later = dt.datetime(2024, 4, 12, 12, tzinfo=dt.UTC)
-    passed = lab.run(later)
+    passed = lab.run(later, gate_open=True)
     assert lab.published_since(passed)["kpi_daily"] == {"2024-04-11", "2024-04-12", "2024-04-13"}
     assert lab.published_since(passed)[DAILY] == {"2024-04-12", "2024-04-13"}
     assert lab.published_since(passed)[MONTHLY] == lab.published_since(passed)["kpi_monthly"] == {"2024-04-01"}
@@ -253,18 +278,18 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
         f"delete from scheduling.users where user_id = '{OTHER}'",
         f"update workflows.workflows set deleted_at = now() where workflow_id = '{BARE}'",
     )
-    lab.run(later)
+    lab.run(later, gate_open=True)
     assert_published(lab, later)
 
     # Windows move back only when asked to.
     lab.run(AS_OF, rewind=True)
     assert_published(lab, AS_OF)
-    lab.run(later)
+    lab.run(later, gate_open=True)
     assert_published(lab, later)
 
     incremental = lab.dump()
     lab.start_over()
-    lab.run(later)
+    lab.run(later, gate_open=True)
     assert lab.dump() == incremental
 
 
@@ -273,6 +298,11 @@ def test_an_application_without_data_has_no_days(lab: Lab) -> None:
     assert dated(lab.published_since(empty)) == {}
     assert_published(lab, AS_OF)
     lab.write(metric("projects", "1", "2024-04-01T00:00:00Z"))
-    first = lab.run(AS_OF, gate_open=True)
+    first = lab.run(AS_OF)
     days = {str(dt.date(2024, 4, 1) + dt.timedelta(days=n)) for n in range(11)}
-    assert dated(lab.published_since(first)) == {"kpi_daily": days, "kpi_monthly": {"2024-04-01"}}
+    assert dated(lab.published_since(first)) == {
+        "kpi_daily": days,
+        "kpi_monthly": {"2024-04-01"},
+        "kpi_goal_snapshots": days,
+        "kpi_anomalies": days,
+    }

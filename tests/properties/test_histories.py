@@ -120,7 +120,7 @@ def step_changes(draw: st.DrawFn) -> str:
 @st.composite
 def changes(draw: st.DrawFn) -> str:
     """One statement that an application might execute; ids are few, so that statements meet."""
-    kinds = ["task", "calendar", "user", "category", "execution", "flow", "step", "metric", "remove"]
+    kinds = ["task", "calendar", "user", "category", "execution", "flow", "step", "metric", "kpi goal", "remove"]
     kind = draw(st.sampled_from([*kinds, "task", "task", "execution", *["event"] * 4]))
     user, flow = draw(st.sampled_from(USERS)), draw(st.sampled_from(FLOWS))
     if kind == "task":
@@ -192,9 +192,24 @@ def changes(draw: st.DrawFn) -> str:
                 "recorded_at": draw(instants),
             },
         )  # fmt: skip
+    if kind == "kpi goal":
+        first = START.date() + dt.timedelta(days=draw(st.integers(-25, 5)))
+        return upsert(
+            "services.kpi_goals", "goal_id",
+            {
+                "goal_id": draw(st.sampled_from(USERS)), "name": "goal", "metric_type": "revenue",
+                "service_name": draw(st.sampled_from([None, "projects", "others"])),
+                "unit": draw(st.sampled_from([None, "", "EUR"])), "created_by": USERS[0],
+                "target_value": draw(st.sampled_from(["0.1", "0.3", "200000000", "NaN", "1e-9"])),
+                "start_date": first, "end_date": first + dt.timedelta(days=draw(st.integers(0, 20))),
+                "alert_threshold": draw(st.sampled_from([None, "0", "50", "100", "NaN"])),
+                "status": draw(st.sampled_from(["active", "active", "achieved", "cancelled"])),
+            },
+        )  # fmt: skip
     return draw(
         st.sampled_from(
             [
+                remove("services.kpi_goals", "goal_id", draw(st.sampled_from(USERS))),
                 remove("scheduling.tasks", "task_id", draw(st.sampled_from(TASKS))),
                 remove("scheduling.categories", "category_id", draw(st.sampled_from(CATEGORIES))),
                 remove("scheduling.user_calendar_days", "calendar_day_id", draw(st.sampled_from(CALENDAR_DAYS))),

@@ -1,7 +1,7 @@
-"""The marts of the application `services` up to the goals, and what it puts into quarantine.
+"""The marts of the application `services` that are sums, and what it puts into quarantine.
 
 Everything is counted from the source rows with the sentences of section 4; dates are UTC. Sums are exact:
-whole numbers of 10**-12. Forecasts, anomalies, comparisons and correlations do not belong here.
+whole numbers of 10**-12. Forecasts, anomalies and correlations do not belong here.
 """
 
 from __future__ import annotations
@@ -205,12 +205,69 @@ class Services:
                 "alert": alert,
             }
 
+    # ── comparisons ─────────────────────────────────────────────────────────────────────────────────────
+
+    def kpi_comparisons(self) -> list[Row]:
+        """Services, segments and periods beside each other, from sums of complete days."""
+        today = self.last_complete_day + timedelta(days=1)
+        sums: dict[tuple[str, str, str, str, date, str], int] = defaultdict(int)
+        for metric in self.metrics:
+            service_name, metric_type, segment, unit = metric.series
+            day = date.fromordinal(utc_day(metric.recorded_at))
+            if day >= today:
+                continue
+            for granularity, start in _periods(day).items():
+                # Reading: days are many and of interest for a while only.
+                if granularity == "day" and day < today - timedelta(days=93):
+                    continue
+                for comparison, key in (("service", service_name), ("segment", segment), ("period", str(start))):
+                    sums[comparison, metric_type, unit, granularity, start, key] += metric.units
+        groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
+        for (comparison, metric_type, unit, granularity, start, _), units in sums.items():
+            groups[comparison, metric_type, unit, granularity, None if comparison == "period" else start].append(units)
+        rows: list[Row] = []
+        for (comparison, metric_type, unit, granularity, start, key), units in sums.items():
+            group = groups[comparison, metric_type, unit, granularity, None if comparison == "period" else start]
+            before = _periods(start - timedelta(days=1))[granularity]
+            previous = sums.get(
+                (comparison, metric_type, unit, granularity, before, str(before) if comparison == "period" else key)
+            )
+            mean = Fraction(sum(group), len(group))
+            rows.append(
+                {
+                    "comparison": comparison,
+                    "metric_type": metric_type,
+                    "unit": unit,
+                    "granularity": granularity,
+                    "period": start,
+                    "key": key,
+                    "value": scaled(units, PLACES),
+                    "previous_value": None if previous is None else scaled(previous, PLACES),
+                    "change": None if previous is None else scaled(units - previous, PLACES),
+                    "change_pct": (
+                        None if not previous else rounded(Fraction(100 * (units - previous), abs(previous)), 2)
+                    ),
+                    "share": None if sum(group) == 0 else rounded(Fraction(units, sum(group)), 4),
+                    "rank": 1 + sum(other > units for other in group),
+                    "is_best": units == max(group),
+                    "is_worst": units == min(group) < max(group),
+                    "variance": (
+                        None
+                        if len(group) < 2
+                        else float(sum((other - mean) ** 2 for other in group) / (len(group) - 1) / UNIT**2)
+                    ),
+                }
+            )
+        columns = ("comparison", "metric_type", "unit", "granularity", "period", "key")
+        return sorted(rows, key=lambda row: [str(row[column]) for column in columns])
+
     def marts(self) -> dict[str, list[Row]]:
         """Every mart covered here but the dimensions."""
         return {
             "kpi_daily": self.kpi_daily(),
             "kpi_monthly": self.kpi_monthly(),
             "kpi_goal_snapshots": self.kpi_goal_snapshots(),
+            "kpi_comparisons": self.kpi_comparisons(),
         }
 
 
@@ -259,6 +316,17 @@ class Trend:
         leverage = 1 + Fraction(1, self.n) + (x - Fraction(self.n + 1, 2)) ** 2 / self.sxx
         margin = t_quantile_975(self.n - 2) * math.sqrt(residual_variance * leverage)
         return float(value), float(value) - margin, float(value) + margin
+
+
+def _periods(day: date) -> dict[str, date]:
+    """First days of the periods that a day is in."""
+    return {
+        "day": day,
+        "week": day - timedelta(days=day.weekday()),
+        "month": day.replace(day=1),
+        "quarter": date(day.year, day.month - (day.month - 1) % 3, 1),
+        "year": date(day.year, 1, 1),
+    }
 
 
 def _projected(trend: Trend, target: Fraction, start: int, ordinal: int, achieved_on: int | None) -> date | None:

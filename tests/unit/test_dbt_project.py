@@ -245,7 +245,7 @@ def misplaced_reads(project: Project) -> Iterator[str]:
                 yield f"{model.name}: {model.layer} reads {other.layer} ({name})"
             if model.layer != "tests" and other.area != model.area:
                 yield f"{model.name}: {model.area} reads {other.area} ({name})"
-        allowed = {model.area} if model.layer == "staging" else {"control"}
+        allowed = {"staging": {model.area}, "candidate": {"control", "computed"}}.get(model.layer, {"control"})
         for source, table in sorted(model.sources):
             if source not in allowed:
                 yield f"{model.name}: {model.layer} reads source {source}.{table}"
@@ -290,7 +290,7 @@ def weak_conservation_tests(project: Project) -> Iterator[str]:
     """Every dated mart has a conservation test that names it, its severity and the day of a failing row."""
     tested = set()
     for test in project.tests:
-        config = re.search(r"config\(severity='error', meta=\{'mart': '(\w+)'\}\)", test.sql)
+        config = re.search(r"config\(severity='(?:error|warn)', meta=\{'mart': '(\w+)'\}\)", test.sql)
         if not test.name.startswith("assert_") or config is None:
             yield f"{test.name}: not named assert_…, or without severity and mart"
             continue

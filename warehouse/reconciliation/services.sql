@@ -112,6 +112,136 @@ months_compared as (
         coalesce(o.value_sum, 0) as value_sum, e.value_sum as expected_value_sum
     from months_expected as e left join months_observed as o on o.month = e.month
 
+),
+
+-- Goals and what counts in them, from raw.
+goals as (
+
+    select
+        g.goal_id, g.service_name, g.metric_type, nullif(g.unit, '') as unit,
+        greatest(g.start_date, p.earliest_date - 1) as first_date,
+        least(g.end_date, (p.as_of at time zone 'UTC')::date - 1) as last_date
+    from raw.services__kpi_goals as g cross join parameters as p
+    where
+        g.target_value not in ('NaN', 'Infinity', '-Infinity') and isfinite(g.start_date) and isfinite(g.end_date)
+        and exists (
+            select from run_days
+            where mart = 'kpi_goal_snapshots' and date >= g.start_date and date <= g.end_date
+        )
+
+),
+
+sums_of_days as materialized (
+
+    select date, service_name, metric_type, coalesce(unit, '') as unit, sum(round(value::text::numeric, 12)) as value
+    from used where exists (select from goals)
+    group by date, service_name, metric_type, coalesce(unit, '')
+
+),
+
+goals_expected as (
+
+    select d.date, count(g.goal_id) as row_count, coalesce(sum(so_far.value), 0) as current_value
+    from run_days as d
+    left join goals as g on d.date >= g.first_date and d.date <= g.last_date
+    left join lateral (
+        select sum(s.value) as value from sums_of_days as s
+        where
+            s.metric_type = g.metric_type and s.date >= g.first_date and s.date <= d.date
+            and (g.service_name is null or s.service_name = g.service_name) and (g.unit is null or s.unit = g.unit)
+    ) as so_far on true
+    where d.mart = 'kpi_goal_snapshots'
+    group by d.date
+
+),
+
+goals_observed as (
+
+    select date, count(*) as row_count, sum(current_value) as current_value
+    from candidate.kpi_goal_snapshots group by date
+
+),
+
+goals_compared as (
+
+    select
+        e.date, coalesce(o.row_count, 0) as row_count, e.row_count as expected_row_count,
+        coalesce(o.current_value, 0) as current_value, e.current_value as expected_current_value
+    from goals_expected as e left join goals_observed as o on o.date = e.date
+
+),
+
+-- Whole history, as it will stand, for the marts without dates.
+history as materialized (
+
+    select date, service_name, metric_type, segment, unit, value_sum from candidate.kpi_daily
+    where date in (select rebuilt.date from rebuilt)
+    union all
+    select date, service_name, metric_type, segment, unit, value_sum from marts.kpi_daily
+    where not exists (select from rebuilt where rebuilt.date = kpi_daily.date)
+
+),
+
+complete as (
+
+    select history.* from history cross join parameters
+    where
+        date < (as_of at time zone 'UTC')::date
+        and exists (
+            select from control.run_partitions
+            where mart in ('kpi_comparisons', 'kpi_forecasts', 'kpi_forecast_accuracy', 'kpi_correlations')
+        )
+
+),
+
+keys as (
+
+    select 'service' as comparison, service_name as key, date, metric_type, unit, value_sum from complete
+    union all
+    select 'segment', segment, date, metric_type, unit, value_sum from complete
+    union all
+    select 'period', null, date, metric_type, unit, value_sum from complete
+
+),
+
+comparisons_expected as (
+
+    select g.granularity, count(distinct (comparison, key, metric_type, unit, date_trunc(g.granularity, date::timestamp))) as row_count
+    from keys cross join (values ('day'), ('week'), ('month'), ('quarter'), ('year')) as g (granularity) cross join parameters
+    where g.granularity <> 'day' or date >= (as_of at time zone 'UTC')::date - 93
+    group by g.granularity
+
+),
+
+forecasts_expected as (
+
+    select
+        5 * sum(case when f.status is distinct from 'ok' then 1 when g.granularity = 'day' then 365 else 24 end) as row_count
+    from (select distinct service_name, metric_type, unit from complete) as s
+    cross join (values ('day'), ('week'), ('month'), ('quarter'), ('year')) as g (granularity)
+    left join (select distinct service_name, metric_type, unit, granularity, status from candidate.kpi_forecasts) as f
+        on f.service_name = s.service_name and f.metric_type = s.metric_type and f.unit = s.unit and f.granularity = g.granularity
+
+),
+
+anomalies_compared as (
+
+    select
+        d.date, count(a.date) as row_count, count(c.date) as expected_row_count,
+        count(h.date) filter (where h.value_sum::double precision = c.value) as known
+    from run_days as d
+    left join intermediate.computed_kpi_anomalies as a on a.date = d.date
+    left join candidate.kpi_anomalies as c
+        on
+            c.date = d.date and c.service_name = a.service_name and c.metric_type = a.metric_type
+            and c.segment = a.segment and c.unit = a.unit
+    left join history as h
+        on
+            h.date = c.date and h.service_name = c.service_name and h.metric_type = c.metric_type
+            and h.segment = c.segment and h.unit = c.unit
+    where d.mart = 'kpi_anomalies'
+    group by d.date
+
 )
 
 select 'kpi_daily' as mart, 'row_count' as equation, date as partition_start, row_count::numeric as observed, expected_row_count::numeric as expected
@@ -128,3 +258,23 @@ union all
 select 'kpi_monthly', 'value_sum', month, value_sum, expected_value_sum from months_compared
 union all
 select 'dim_kpi_goal', 'row_count', null, (select count(*) from candidate.dim_kpi_goal), (select count(*) from raw.services__kpi_goals)
+union all
+select 'kpi_goal_snapshots', 'row_count', date, row_count, expected_row_count from goals_compared
+union all
+select 'kpi_goal_snapshots', 'current_value', date, current_value, expected_current_value from goals_compared
+union all
+select 'kpi_comparisons', 'row_count', null, (select count(*) from candidate.kpi_comparisons), (select coalesce(sum(row_count), 0) from comparisons_expected)
+union all
+select
+    'kpi_comparisons', 'value', null, (select coalesce(sum(value), 0) from candidate.kpi_comparisons where granularity <> 'day'),
+    (select coalesce(12 * sum(value_sum), 0) from complete)
+union all
+select 'kpi_forecasts', 'row_count', null, (select count(*) from candidate.kpi_forecasts), (select coalesce(row_count, 0) from forecasts_expected)
+union all
+select 'kpi_forecast_accuracy', 'row_count', null, (select count(*) from candidate.kpi_forecast_accuracy), (select count(*) from intermediate.computed_kpi_forecast_accuracy)
+union all
+select 'kpi_correlations', 'row_count', null, (select count(*) from candidate.kpi_correlations), (select count(*) from intermediate.computed_kpi_correlations)
+union all
+select 'kpi_anomalies', 'row_count', date, expected_row_count, row_count from anomalies_compared
+union all
+select 'kpi_anomalies', 'value_sum', date, expected_row_count, known from anomalies_compared

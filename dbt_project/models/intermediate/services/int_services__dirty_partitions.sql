@@ -1,5 +1,5 @@
 -- One row per mart, day and source table that changes since the last plan have touched: the day where a
--- value was, from its before-image, and the day where it is now.
+-- value was, from its before-image, and the day where it is now, and the later days that depend on it.
 with metrics as (
 
     select * from {{ ref('stg_services__metrics') }}
@@ -9,6 +9,19 @@ with metrics as (
 metric_changes as (
 
     select * from {{ changes('services', 'metrics') }}
+    where _batch_id > {{ facts_batch('services') }}
+
+),
+
+goals as (
+
+    select * from {{ ref('int_services__kpi_goals') }}
+
+),
+
+goal_changes as (
+
+    select * from {{ changes('services', 'kpi_goals') }}
     where _batch_id > {{ facts_batch('services') }}
 
 ),
@@ -28,17 +41,24 @@ parameters as (
 
 touched as (
 
-    select metric_id, recorded_at, value from metric_changes
+    select metric_id, service_name, metric_type, coalesce(unit, '') as unit, recorded_at, value
+    from metric_changes
     where _change <> 'insert'
     union all
-    select metric_id, recorded_at, value from metrics
-    where metric_id in (select metric_changes.metric_id from metric_changes)
-    union all
-    select metric_id, recorded_at, value from metrics
-    where {{ facts_batch('services') }} < 0
+    select metric_id, service_name, metric_type, coalesce(unit, '') as unit, recorded_at, value
+    from metrics
+    where
+        metric_id in (select metric_changes.metric_id from metric_changes)
+        or {{ facts_batch('services') }} < 0
     union all
     -- When the as-of instant moves, values stop (or begin again) to be in the future.
-    select metrics.metric_id, metrics.recorded_at, metrics.value
+    select
+        metrics.metric_id,
+        metrics.service_name,
+        metrics.metric_type,
+        coalesce(metrics.unit, '') as unit,
+        metrics.recorded_at,
+        metrics.value
     from metrics
     cross join applications
     cross join parameters
@@ -48,12 +68,13 @@ touched as (
 
 ),
 
-dirty as (
+touched_days as {{ computed_once() }} (
 
     select
-        'kpi_daily' as mart,
-        {{ utc_date('touched.recorded_at') }} as partition_start,
-        'services.metrics' as source_table,
+        touched.service_name,
+        touched.metric_type,
+        touched.unit,
+        {{ utc_date('touched.recorded_at') }} as date,
         count(distinct touched.metric_id) as row_count
     from touched
     cross join parameters
@@ -61,7 +82,124 @@ dirty as (
         {{ is_finite('touched.recorded_at') }}
         and {{ is_finite_number('touched.value') }}
         and touched.recorded_at >= {{ utc_midnight('parameters.earliest_date') }}
-    group by {{ utc_date('touched.recorded_at') }}
+    group by touched.service_name, touched.metric_type, touched.unit, {{ utc_date('touched.recorded_at') }}
+
+),
+
+days as (
+
+    select
+        date,
+        sum(row_count)::bigint as row_count
+    from touched_days
+    group by date
+
+),
+
+days_after as (
+
+    select
+        days_of_windows.date,
+        days_of_windows.row_count
+    from (
+        select
+            touched.row_count,
+            days.date
+        from days as touched
+        {{ cross_join_days('touched.date', plus_days('touched.date', anomaly_window_days())) }}
+    ) as days_of_windows
+    cross join parameters
+    where days_of_windows.date <= {{ utc_date('parameters.as_of') }}
+
+),
+
+-- A value counts in its goals from its day on.
+goals_reached as (
+
+    select
+        goals.goal_id,
+        goals.last_date,
+        min(touched_days.date) as first_date,
+        sum(touched_days.row_count)::bigint as row_count
+    from goals
+    inner join touched_days
+        on
+            goals.metric_type = touched_days.metric_type
+            and touched_days.date >= goals.first_date
+            and touched_days.date <= goals.last_date
+            and coalesce(goals.service_name, touched_days.service_name) = touched_days.service_name
+            and coalesce(goals.unit, touched_days.unit) = touched_days.unit
+    group by goals.goal_id, goals.last_date
+
+),
+
+-- A goal that changed: its days as they were and as they are.
+goals_changed as (
+
+    select
+        goal_id,
+        start_date as first_date,
+        end_date as last_date
+    from goal_changes
+    where _change <> 'insert' and {{ is_finite('start_date') }} and {{ is_finite('end_date') }}
+    union all
+    select
+        goal_id,
+        first_date,
+        last_date
+    from goals
+    where
+        goal_id in (select goal_changes.goal_id from goal_changes)
+        or {{ facts_batch('services') }} < 0
+
+),
+
+goals_changed_within_limits as (
+
+    select
+        goals_changed.goal_id,
+        greatest(goals_changed.first_date, {{ plus_days('parameters.earliest_date', -1) }}) as first_date,
+        least(goals_changed.last_date, {{ utc_date('parameters.as_of') }}) as last_date
+    from goals_changed
+    cross join parameters
+
+),
+
+dirty as (
+
+    select
+        'kpi_daily' as mart,
+        days.date as partition_start,
+        'services.metrics' as source_table,
+        days.row_count
+    from days
+    union all
+    select
+        'kpi_goal_snapshots' as mart,
+        days.date as partition_start,
+        'services.metrics' as source_table,
+        sum(goals_reached.row_count)::bigint as row_count
+    from goals_reached
+    {{ cross_join_days('goals_reached.first_date', 'goals_reached.last_date') }}
+    group by days.date
+    union all
+    select
+        'kpi_goal_snapshots' as mart,
+        days.date as partition_start,
+        'services.kpi_goals' as source_table,
+        count(distinct goals_changed_within_limits.goal_id) as row_count
+    from goals_changed_within_limits
+    {{ cross_join_days('goals_changed_within_limits.first_date', 'goals_changed_within_limits.last_date') }}
+    group by days.date
+    union all
+    -- What is expected of a day comes from the days before it.
+    select
+        'kpi_anomalies' as mart,
+        days_after.date as partition_start,
+        'services.metrics' as source_table,
+        sum(days_after.row_count)::bigint as row_count
+    from days_after
+    group by days_after.date
 
 )
 

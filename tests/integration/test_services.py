@@ -1,0 +1,222 @@
+"""Forecasts, anomalies and alerts through the whole pipeline, on one small history of two services.
+
+Belongs here: marts that Python computes, and what leaves Weir. Does not belong here: the methods (``tests/unit``),
+and sums, goals and comparisons (``test_incremental``, against the reference).
+"""
+
+import datetime as dt
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from tests.support import Lab, make_database
+from warehouse import alerts, status
+from warehouse.alerts import Alert, LogChannel, NotSentError, UnknownError, WebhookChannel, send_pending
+from warehouse.server import EmbeddedServer
+from warehouse.services import plots, rows
+
+AS_OF = dt.datetime(2024, 6, 10, 12, tzinfo=dt.UTC)
+LATER = AS_OF + dt.timedelta(days=1)
+FIRST = dt.date(2024, 1, 1)
+GOAL, QUIET, CANCELLED = (f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2, 3))
+
+
+@pytest.fixture(scope="module")
+def lab(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """160 days of two services, one day far off, one series too short; goals that alert and one that does not."""
+    make_database(server, "source", "template_source")
+    make_database(server, "warehouse", "template_warehouse")
+    laboratory = Lab(server, Path(tmp_path_factory.getbasetemp()) / "lab")
+    week = (0, 10, 12, 12, 11, 6, -20)
+    with laboratory.source.cursor() as cursor:
+        cursor.executemany(
+            "insert into services.metrics (service_name, metric_type, segment, value, unit, recorded_at)"
+            " values (%s, 'revenue', %s, %s, 'EUR', %s)",
+            [
+                (
+                    service, segment, 100 + week[number % 7] + (number * 7919 % 13) / 4 + (400 if number == 120 else 0),
+                    FIRST + dt.timedelta(days=number),
+                )
+                for service, segment in (("crm", "a"), ("crm", "b"), ("shop", None))
+                for number in range(161)
+            ],
+        )  # fmt: skip
+        cursor.execute(
+            "insert into services.metrics (service_name, metric_type, value, unit, recorded_at)"
+            " values ('shop', 'orders', 1, null, '2024-06-01')"
+        )
+        cursor.executemany(
+            "insert into services.kpi_goals (goal_id, name, metric_type, target_value, start_date, end_date,"
+            " alert_threshold, status, created_by)"
+            " values (%s, %s, 'revenue', %s, '2024-05-01', '2024-07-31', 50, %s, %s)",
+            [(GOAL, "near", 12_000, "active", GOAL), (QUIET, "far", 1e9, "active", GOAL),
+             (CANCELLED, "given up", 100, "cancelled", GOAL)],
+        )  # fmt: skip
+    try:
+        outcome = laboratory.run(AS_OF, applications=("services",)).outcomes["services"]
+        assert outcome.status == "published", [check for check in outcome.checks if not check.success]
+        yield laboratory
+    finally:
+        laboratory.close()
+
+
+def test_the_day_far_off_is_an_anomaly(lab: Lab) -> None:
+    found = [row for row in lab.rows("kpi_anomalies") if row["severity"] == "critical"]
+    assert {(row["service_name"], row["segment"], str(row["date"])) for row in found} == {
+        (service, segment, "2024-04-30") for service, segment in (("crm", "a"), ("crm", "b"), ("shop", ""))
+    }
+    assert all(abs(row["value"] - row["expected"] - 400) < 20 for row in found)
+
+
+def test_forecasts_have_every_horizon_and_level(lab: Lab) -> None:
+    query = (
+        "select granularity, count(*), count(distinct confidence_level), min(horizon), max(horizon),"
+        " min(target_period)::text, max(target_period)::text from marts.kpi_forecasts"
+        " where service_name = 'crm' and status = 'ok' group by 1 order by 1"
+    )
+    assert lab.warehouse.execute(query).fetchall() == [
+        ("day", 365 * 5, 5, 1, 365, "2024-06-10", "2025-06-09"),
+        ("month", 24 * 5, 5, 1, 24, "2024-06-01", "2026-05-01"),
+        ("week", 24 * 5, 5, 1, 24, "2024-06-10", "2024-11-18"),
+    ]
+
+
+def test_forecasts_see_the_weekday_in_the_sum_of_the_segments(lab: Lab) -> None:
+    rows_of_week = lab.warehouse.execute(
+        "select extract(isodow from target_period), forecast, lower, upper from marts.kpi_forecasts"
+        " where service_name = 'crm' and granularity = 'day' and confidence_level = 0.95 and horizon <= 7 order by 1"
+    ).fetchall()
+    for (_, forecast, lower, upper), above in zip(rows_of_week, (0, 10, 12, 12, 11, 6, -20), strict=True):
+        assert abs(forecast - 2 * (101.5 + above)) < 8
+        assert lower < 2 * (101.5 + above) < upper
+
+
+def test_series_that_cannot_be_forecast_say_why(lab: Lab) -> None:
+    short = [entry for entry in status.without_forecast(lab.warehouse) if entry.metric_type == "orders"]
+    assert [(entry.service_name, entry.status, entry.granularities) for entry in short] == [
+        ("shop", "too_short", "day, week, month, quarter, year")
+    ]
+
+
+def test_series_that_move_together_are_correlated(lab: Lab) -> None:
+    (row,) = [row for row in lab.rows("kpi_correlations") if (row["segment_x"], row["segment_y"]) == ("a", "b")]
+    assert (row["n"], row["pearson"], row["spearman"], row["slope"], row["r_squared"]) == (161, 1.0, 1.0, 1.0, 1.0)
+    assert all(row["metric_type_x"] == row["metric_type_y"] == "revenue" for row in lab.rows("kpi_correlations"))
+
+
+def test_plots_are_markdown_images_and_scores_a_table(lab: Lab) -> None:
+    assert plots.forecasts(lab.warehouse).count("](data:image/svg+xml;base64,") == 2
+    assert "| day | seasonal_naive" in plots.accuracy(lab.warehouse)
+
+
+class Webhook:
+    """A web server that answers what it is told, and keeps what it was sent."""
+
+    def __init__(self, *answers: int) -> None:
+        self.received: list[tuple[str, dict[str, object]]] = []
+        waiting = list(answers)
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(handler) -> None:
+                body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+                self.received.append((handler.headers["Idempotency-Key"], body))
+                handler.send_response(waiting.pop(0) if waiting else 200)
+                handler.end_headers()
+
+            def log_message(handler, *_: object) -> None:
+                pass
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self) -> "Webhook":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def nothing_sent(lab: Lab) -> Lab:
+    lab.warehouse.execute("truncate control.sent_alerts")
+    return lab
+
+
+def test_an_alert_is_sent_once_over_each_channel_however_often_a_webhook_fails(nothing_sent: Lab) -> None:
+    lines: list[str] = []
+    with Webhook(500, 503, 500, 200) as webhook:
+        channels = [LogChannel(lines.append), WebhookChannel(webhook.url)]
+        assert send_pending(nothing_sent.warehouse, channels, pause_seconds=0) == (1, 1)
+        (waiting,) = status.unsent_alerts(nothing_sent.warehouse)
+        assert (waiting.goal, waiting.channel, waiting.state, waiting.attempts, waiting.last_error) == (
+            "near", "webhook", "pending", 3, "answered 500",
+        )  # fmt: skip
+        assert send_pending(nothing_sent.warehouse, channels, pause_seconds=0) == (1, 0)
+        assert send_pending(nothing_sent.warehouse, channels, pause_seconds=0) == (0, 0)
+    assert len(webhook.received) == 4
+    assert len({key for key, _ in webhook.received}) == 1
+    assert webhook.received[0][1]["goal_id"] == GOAL
+    (line,) = lines
+    assert line.startswith("KPI goal 'near' reached 5")
+
+
+def test_an_alert_that_may_have_arrived_is_not_sent_again(nothing_sent: Lab) -> None:
+    class Vague:
+        name = "vague"
+        sent = 0
+
+        def send(self, alert: Alert) -> None:
+            self.sent += 1
+            raise UnknownError("no answer")
+
+    channel = Vague()
+    for _ in range(3):
+        assert send_pending(nothing_sent.warehouse, [channel], pause_seconds=0) == (0, 1)
+    assert channel.sent == 1
+    assert status.unsent_alerts(nothing_sent.warehouse)[0].state == "unknown"
+
+
+def test_an_alert_whose_sender_died_is_not_sent_again(nothing_sent: Lab) -> None:
+    lines: list[str] = []
+    channel = LogChannel(lines.append)
+    with mock.patch.object(channel, "send", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        send_pending(nothing_sent.warehouse, [channel])
+    assert send_pending(nothing_sent.warehouse, [channel]) == (0, 1)
+    assert lines == []
+
+
+def test_a_webhook_that_is_not_there_is_tried_again(nothing_sent: Lab) -> None:
+    with Webhook() as webhook:
+        pass  # its port is free again
+    with pytest.raises(NotSentError, match="cannot be reached"):
+        WebhookChannel(webhook.url).send(mock.MagicMock(spec=Alert, text="", alert_id=1))
+    assert alerts.ATTEMPTS > 1
+
+
+def test_a_run_refits_only_series_with_a_new_complete_period(lab: Lab) -> None:
+    """Last, because it moves the lab on: days are fitted anew, weeks and months are remembered."""
+    with mock.patch.object(rows, "_fit", wraps=rows._fit) as fit:
+        lab.run(LATER, applications=("services",), gate_open=True)
+        granularities = [granularity for call in fit.call_args_list for granularity, _ in call.args[0]]
+        assert granularities == ["day"] * 3
+        fit.reset_mock()
+        lab.write(
+            "insert into services.kpi_goals (goal_id, name, metric_type, target_value, start_date, end_date,"
+            f" created_by)"
+            f" values ('{GOAL[:-1]}9', 'another', 'revenue', 1, '2024-05-01', '2024-05-02', '{GOAL}')"
+        )
+        lab.run(LATER, applications=("services",), gate_open=True)
+        assert fit.call_count == 0
+    incremental = lab.dump()
+    lab.start_over()
+    lab.run(LATER, applications=("services",), gate_open=True)
+    assert lab.dump() == incremental

@@ -1,0 +1,86 @@
+"""Marts whose rows Python computes: tables in schema ``intermediate`` that candidates then select from.
+
+Belongs here: making those tables, and filling those of the run's marts in one transaction, after the candidates
+that they are made from and before their own. Contract, gate, publication and ledger are then those of any mart.
+
+Does not belong here: the computations. Their libraries are imported at their first use: a run with nothing to
+do does not pay for them.
+"""
+
+from collections.abc import Callable, Iterable
+
+from psycopg import sql
+
+from warehouse.catalog import mart, marts
+from warehouse.database import Connection
+from warehouse.plan import Parameters, Plan
+
+
+def table(name: str) -> sql.Identifier:
+    """Where the rows of a mart are computed into."""
+    return sql.Identifier("intermediate", f"computed_{name}")
+
+
+def names(plan: Plan) -> list[str]:
+    """The plan's marts whose rows Python computes, in the catalog's order."""
+    return [each.name for each in marts(plan.application) if each.computed and each.name in plan.partitions]
+
+
+def prepare(warehouse: Connection, application: str) -> None:
+    """Make the tables, with the columns of their marts, where there are none."""
+    for each in marts(application):
+        if each.computed:
+            warehouse.execute(
+                sql.SQL("create unlogged table if not exists {} (like {} including defaults)").format(
+                    table(each.name), sql.Identifier("marts", each.name)
+                )
+            )
+
+
+def fill(
+    warehouse: Connection,
+    parameters: Parameters,
+    plan: Plan,
+    additive: frozenset[str],
+    say: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Compute the rows of the plan's marts from the days as they will stand; one transaction.
+
+    Args:
+        warehouse: with candidates of what the marts are made from.
+        parameters: of the run.
+        plan: what is built.
+        additive: metric types of which a day without a row counts as zero.
+        say: takes a line of progress.
+    """
+    from warehouse.services import rows
+
+    wanted = names(plan)
+    found: dict[str, Iterable[tuple[object, ...]]] = {}
+    if "kpi_anomalies" in wanted:
+        found["kpi_anomalies"] = rows.anomaly_rows(warehouse, parameters, plan.partitions["kpi_anomalies"])
+    if "kpi_correlations" in wanted:
+        found["kpi_correlations"] = rows.correlation_rows(warehouse, parameters)
+    if {"kpi_forecasts", "kpi_forecast_accuracy"} & {*wanted}:
+        fits = list(rows.forecasts(warehouse, parameters, additive, say))
+        found["kpi_forecasts"] = rows.forecast_rows(parameters, fits)
+        found["kpi_forecast_accuracy"] = rows.accuracy_rows(fits)
+    computed = {name: list(of_mart) for name, of_mart in found.items() if name in wanted}
+    with warehouse.transaction(), warehouse.cursor() as cursor:
+        for name in wanted:
+            cursor.execute(sql.SQL("truncate {}").format(table(name)))
+            columns = _columns(warehouse, name)
+            with cursor.copy(sql.SQL("copy {} ({}) from stdin").format(table(name), columns)) as copy:
+                for row in computed[name]:
+                    copy.write_row(row)
+            cursor.execute(sql.SQL("analyze {}").format(table(name)))
+
+
+def _columns(warehouse: Connection, name: str) -> sql.Composed:
+    """The mart's columns, in the order of its table, which is that of the rows."""
+    listed = warehouse.execute(
+        "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped"
+        " order by attnum",
+        (f"marts.{mart(name).name}",),
+    ).fetchall()
+    return sql.SQL(", ").join(sql.Identifier(str(column)) for (column,) in listed)
