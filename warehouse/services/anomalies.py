@@ -32,7 +32,7 @@ LEVEL_SEASONS = 3
 SMALLEST_PHASES = 3
 """Values of the same phase without which there is no seasonal pattern."""
 
-SMALLEST_HISTORY = 42
+SMALLEST_HISTORY = 28
 """Errors of expectations without which there is no spread to measure by."""
 
 WARNING, CRITICAL = 3.5, 7.0
@@ -85,7 +85,8 @@ def score(values: Floats, season: int) -> Scores:
     error = values - expected
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(error == 0, 0.0, error / spread)
-    z[np.isnan(spread) | np.isnan(error)] = np.nan
+    # Before it is known what the pattern is, its weak days look like anomalies.
+    z[np.isnan(spread_seasonal) | np.isnan(spread) | np.isnan(error)] = np.nan
     return Scores(expected, np.clip(z, -LARGEST_SCORE, LARGEST_SCORE))
 
 
