@@ -210,8 +210,8 @@ def test_a_run_refits_only_series_with_a_new_complete_period(lab: Lab) -> None:
         assert granularities == ["day"] * 3
         fit.reset_mock()
         lab.write(
-            "insert into services.kpi_goals (goal_id, name, metric_type, target_value, start_date, end_date,"
-            f" created_by)"
+            "insert into services.kpi_goals"
+            " (goal_id, name, metric_type, target_value, start_date, end_date, created_by)"
             f" values ('{GOAL[:-1]}9', 'another', 'revenue', 1, '2024-05-01', '2024-05-02', '{GOAL}')"
         )
         lab.run(LATER, applications=("services",), gate_open=True)

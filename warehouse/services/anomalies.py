@@ -29,10 +29,10 @@ SEASONS = 8
 LEVEL_SEASONS = 3
 """How many of them make the level: after a lasting shift, the second season is as expected again."""
 
-SMALLEST_PHASES = 3
+SMALLEST_PHASES = 2
 """Values of the same phase without which there is no seasonal pattern."""
 
-SMALLEST_HISTORY = 42
+SMALLEST_HISTORY = 28
 """Errors of expectations without which there is no spread to measure by."""
 
 WARNING, CRITICAL = 3.5, 7.0
@@ -85,7 +85,8 @@ def score(values: Floats, season: int) -> Scores:
     error = values - expected
     with np.errstate(divide="ignore", invalid="ignore"):
         z = np.where(error == 0, 0.0, error / spread)
-    z[np.isnan(spread) | np.isnan(error)] = np.nan
+    # Before it is known what the pattern is, its weak days look like anomalies.
+    z[np.isnan(spread_seasonal) | np.isnan(spread) | np.isnan(error)] = np.nan
     return Scores(expected, np.clip(z, -LARGEST_SCORE, LARGEST_SCORE))
 
 
@@ -142,7 +143,7 @@ def _spread(errors: Floats, season: int) -> Floats:
     """The larger of two robust standard deviations of the errors over the seasons before."""
     import pandas as pd
 
-    rolling = pd.DataFrame(np.abs(errors).T).rolling(SEASONS * season, min_periods=max(SMALLEST_HISTORY, season))
+    rolling = pd.DataFrame(np.abs(errors).T).rolling(SEASONS * season, min_periods=SMALLEST_HISTORY)
     spreads = [rolling.quantile(share).shift(1).to_numpy().T * scale for share, scale in NORMAL.items()]
     larger: Floats = np.maximum(*spreads)
     return larger
