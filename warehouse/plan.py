@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from psycopg import sql
 
-from warehouse import local_days, schema
+from warehouse import goal_history, local_days, schema
 from warehouse.catalog import APPLICATIONS, Mart, marts, source_tables
 from warehouse.database import Connection, fetch_row
 from warehouse.errors import ConfigurationError
@@ -173,6 +173,8 @@ def refresh_facts(warehouse: Connection, transformer: Transformer, application: 
     """
     if not _has_changes(warehouse, application):
         return False
+    if application == "scheduling":
+        goal_history.record(warehouse)
     (complete,) = fetch_row(
         warehouse, "select to_regclass(%s) is not null", (f"intermediate.int_{application}__dirty_partitions",)
     )
