@@ -1,8 +1,9 @@
 """Tables of schema ``control``: what the warehouse remembers about its own work.
 
-Belongs here: runs, extracts and their watermarks, which partitions are dirty, what was published.
+Belongs here: runs, extracts and their watermarks, which partitions are dirty, what was published, and the
+history of what sources do not keep.
 
-Does not belong here: results of checks (``models.quality``), and anything that a mart's meaning depends on
+Does not belong here: results of checks (``models.quality``), and anything else that a mart's meaning depends on
 other than the parameters of the current run.
 """
 
@@ -47,6 +48,12 @@ class Application(WarehouseBase):
     )
     facts_as_of_to: Mapped[dt.datetime | None] = mapped_column(
         comment="As facts_as_of_from, or the latest that they may be as of; infinity after an interruption."
+    )
+    oldest_as_of: Mapped[dt.datetime | None] = mapped_column(
+        comment="No published partition stands as of an earlier instant, but where that makes no difference."
+    )
+    newest_as_of: Mapped[dt.datetime | None] = mapped_column(
+        comment="No published partition stands as of a later instant, but where that makes no difference."
     )
 
 
@@ -228,6 +235,7 @@ class LocalDay(WarehouseBase):
     __tablename__ = "local_days"
     __table_args__ = (
         Index(None, "timezone", "starts_at", "ends_at", "date"),
+        Index("local_days_skipped_idx", "timezone", "date", postgresql_where=text("starts_at = ends_at")),
         {"schema": SCHEMA},
     )
 
@@ -276,3 +284,29 @@ class SentAlert(WarehouseBase):
     attempts: Mapped[int] = mapped_column(server_default=text("0"), comment="How often it was tried.")
     last_error: Mapped[str | None] = mapped_column(comment="Why the last attempt failed.")
     sent_at: Mapped[dt.datetime | None] = mapped_column(comment="When the channel took it.")
+
+
+class GoalVersion(WarehouseBase):
+    """Every version of a goal that the warehouse has seen, kept for good: sources keep the current one only.
+
+    Of what a goal has, only target and activity have history; the rest is as the source has it now.
+    """
+
+    __tablename__ = "goal_versions"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    goal_id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(
+        primary_key=True,
+        autoincrement=False,
+        comment="1, 2, … in the order in which the warehouse saw them.",
+    )
+    target_value: Mapped[int]
+    is_active: Mapped[bool]
+    updated_at: Mapped[dt.datetime] = mapped_column(
+        comment="As the application set it; a version is valid from it, but not before the one before it."
+    )
+    batch_id: Mapped[BigInt] = mapped_column(
+        comment="The extract that brought it; 0: before the first one that is known."
+    )
+    recorded_at: Mapped[WrittenAt]

@@ -4,7 +4,8 @@ Belongs here: the checks of every mart, run by three engines, and the record of 
 here: publication (``warehouse.publish``), which asks the gate's verdict first.
 
 - great_expectations: row count, key, nulls, ranges; derived from the mart's entry in the catalog.
-- reconciliation: equations against raw and the quarantine (``reconciliation/<application>.sql``).
+- reconciliation: equations against raw and the quarantine (``reconciliation/<application>.sql``, and for marts
+  that take many lines ``reconciliation/<application>/<mart>.sql``, which runs where the mart is planned).
 - dbt: conservation inside the candidate (``dbt_project/tests``).
 
 Every suite begins with the row count, expected from raw: an empty candidate would pass all other checks.
@@ -14,7 +15,7 @@ import datetime as dt
 import logging
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,17 +56,21 @@ class Check:
 
 def reconcile(warehouse: Connection, plan: Plan) -> list[Check]:
     """Compare both sides of every equation of the application; one of them is ``row_count`` for each mart."""
-    query = (RECONCILIATION / f"{plan.application}.sql").read_text(encoding="utf-8")
-    rows = warehouse.execute(
-        sql.SQL("""
-        select mart, equation, sum(observed), sum(expected),
-            count(*) filter (where observed is distinct from expected),
-            array_agg(partition_start order by partition_start)
-                filter (where observed is distinct from expected and partition_start is not null)
-        from ({}) as equations
-        group by mart, equation
-        """).format(sql.SQL(query))
-    ).fetchall()
+    own = [RECONCILIATION / plan.application / f"{name}.sql" for name in plan.partitions]
+    rows = [
+        row
+        for path in (RECONCILIATION / f"{plan.application}.sql", *filter(Path.exists, own))
+        for row in warehouse.execute(
+            sql.SQL("""
+            select mart, equation, sum(observed), sum(expected),
+                count(*) filter (where observed is distinct from expected),
+                array_agg(partition_start order by partition_start)
+                    filter (where observed is distinct from expected and partition_start is not null)
+            from ({}) as equations
+            group by mart, equation
+            """).format(sql.SQL(path.read_text(encoding="utf-8")))
+        ).fetchall()
+    ]
     checks = []
     for mart_name, equation, observed, expected, differing, partitions in rows:
         if mart_name is not None and mart_name not in plan.partitions:
@@ -113,7 +118,15 @@ def expectations(
             for name in plan.partitions:
                 suite = gx.ExpectationSuite(
                     name=name,
-                    expectations=list(_suite(warehouse, parameters, plan, mart(name), expected_rows.get(name, -1))),
+                    expectations=list(
+                        _suite(
+                            warehouse,
+                            parameters,
+                            plan,
+                            mart(name),
+                            expected_rows.get(name, _without_equation(parameters, plan.partitions[name])),
+                        )
+                    ),
                 )
                 asset = source.add_table_asset(name, table_name=name, schema_name="candidate")
                 batch = asset.add_batch_definition_whole_table("candidate").get_batch()
@@ -125,6 +138,11 @@ def expectations(
         finally:
             source.get_execution_engine().close()
     return checks
+
+
+def _without_equation(parameters: Parameters, days: Collection[dt.date | None]) -> int:
+    """Rows to expect where no equation gives a number: none in days that are still to come, else what never holds."""
+    return 0 if all(day is not None and day > parameters.last_date for day in days) else -1
 
 
 def _suite(warehouse: Connection, parameters: Parameters, plan: Plan, mart: Mart, expected_rows: int) -> Iterable[Any]:

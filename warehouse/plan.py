@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from psycopg import sql
 
-from warehouse import local_days, schema
+from warehouse import goal_history, local_days, schema
 from warehouse.catalog import APPLICATIONS, Mart, marts, source_tables
 from warehouse.database import Connection, fetch_row
 from warehouse.errors import ConfigurationError
@@ -182,6 +182,8 @@ def refresh_facts(warehouse: Connection, transformer: Transformer, application: 
     )
     if not (has_changes(warehouse, application) or _has_due_facts(warehouse, application)):
         return False
+    if application == "scheduling":
+        goal_history.record(warehouse)
     (complete,) = fetch_row(
         warehouse, "select to_regclass(%s) is not null", (f"intermediate.int_{application}__dirty_partitions",)
     )

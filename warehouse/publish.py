@@ -69,12 +69,20 @@ def publish(
             """,
             (plan.application,),
         )
-        if not parameters.dated:
-            warehouse.execute(
-                "update control.applications set as_of = %s where application = %s",
-                (parameters.as_of, plan.application),
-            )
+        _note_as_of(warehouse, parameters, plan.application)
     return rows
+
+
+def _note_as_of(warehouse: Connection, parameters: Parameters, application: str) -> None:
+    """As of when the application's partitions stand: one instant, or the range that rebuilds of given days widen."""
+    warehouse.execute(
+        "update control.applications set oldest_as_of = least(oldest_as_of, %(as_of)s),"
+        " newest_as_of = greatest(newest_as_of, %(as_of)s) where application = %(application)s"
+        if parameters.dated
+        else "update control.applications set as_of = %(as_of)s, oldest_as_of = %(as_of)s, newest_as_of = %(as_of)s"
+        " where application = %(application)s",
+        {"as_of": parameters.as_of, "application": application},
+    )
 
 
 def _publishable(warehouse: Connection, planned: dict[str, list[dt.date | None]]) -> None:

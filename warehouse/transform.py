@@ -210,7 +210,7 @@ def selection(warehouse: Connection, application: str, names: Iterable[str]) -> 
         if fetch_row(warehouse, "select to_regclass(%s) is null", (f"candidate.{each.name}",))[0]
     ]
     chosen = dict.fromkeys((*names, *missing))
-    return [*chosen, *(f"+{name},tag:run" for name in chosen if mart(name).dated)]
+    return [*chosen, *(f"+{name},tag:run" for name in chosen if mart(name).dated or mart(name).made_from)]
 
 
 def manifest_name(database: str) -> str:

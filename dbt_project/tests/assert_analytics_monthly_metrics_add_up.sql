@@ -25,7 +25,6 @@ rows_judged as (
     select
         metrics.month as partition_start,
         case
-            when metrics.month <> {{ month_of('metrics.month') }} then 'month is its first day'
             when metrics.active_days not between 1 and 31 then '1 <= active_days <= 31'
             when coalesce(category_sums.minutes, 0) <> metrics.total_scheduled_minutes
                 then 'category_minutes sum to total_scheduled_minutes'

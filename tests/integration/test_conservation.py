@@ -18,6 +18,8 @@ ANALYTICS, EXECUTIONS = "candidate.workflow_analytics", "candidate.workflow_exec
 KPI = "candidate.kpi_daily"
 HOURS, STEPS = "candidate.workflow_analytics_hourly", "candidate.workflow_step_metrics"
 ACTIONS, HISTOGRAM = "candidate.workflow_action_metrics", "candidate.duration_histogram"
+MONTHLY, STATS = "candidate.analytics_monthly_metrics", "candidate.quick_stats"
+SNAPSHOTS = "candidate.goal_progress_snapshots"
 
 OF_DAILY, OF_CATEGORY = "assert_analytics_daily_metrics_add_up", "assert_category_daily_metrics_add_up"
 OF_ANALYTICS, OF_EXECUTIONS = "assert_workflow_analytics_add_up", "assert_workflow_executions_are_consistent"
@@ -34,6 +36,8 @@ WARNINGS = {OF_ACCURACY}
 """Tests that may find something in good data."""
 UNDATED = {OF_FORECASTS, OF_ACCURACY}
 """Tests of marts that have no days to hold back."""
+OF_MONTHLY = "assert_analytics_monthly_metrics_add_up"
+OF_STATS, OF_SNAPSHOTS = "assert_quick_stats_add_up", "assert_goal_progress_snapshots_are_consistent"
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,129 @@ WITHIN = "the durations are within the bounds of their bucket"
 COMPLETIONS = "there are as many as completed the step"
 MEAN = "value_min <= value_sum / value_count <= value_max"
 
+THREE = "a user has three windows of 7, 30 and 90 days"
+TOP = "there is a top category where minutes are scheduled, and only there"
+UTILIZATION = "focus_time_utilization = focus_minutes / focus_capacity_minutes"
+FIRST_DATE = "(select min(partition_start) from control.run_partitions where mart = 'goal_progress_snapshots')"
+LATER_DAILY_GOALS = (
+    "goal_id in (select goal_id from intermediate.int_scheduling__goal_versions"
+    f" where time_period = 'daily' and first_period_start > {FIRST_DATE})"
+)
+
 MUTATIONS: tuple[Mutation, ...] = (
+    Mutation(OF_MONTHLY, "1 <= active_days <= 31", change(MONTHLY, "active_days = 32")),
+    Mutation(
+        OF_MONTHLY,
+        "category_minutes sum to total_scheduled_minutes",
+        change(MONTHLY, "total_scheduled_minutes = total_scheduled_minutes + 1"),
+    ),
+    Mutation(OF_MONTHLY, PARTS, change(MONTHLY, "completed_scheduled_tasks_count = scheduled_tasks_count + 1")),
+    Mutation(
+        OF_MONTHLY,
+        "focus_minutes <= focus_capacity_minutes",
+        change(MONTHLY, "focus_minutes = focus_capacity_minutes + 1"),
+    ),
+    Mutation(
+        OF_MONTHLY,
+        "focus_minutes <= total_scheduled_minutes",
+        change(
+            MONTHLY,
+            "focus_minutes = total_scheduled_minutes + 1,"
+            " focus_capacity_minutes = greatest(focus_capacity_minutes, total_scheduled_minutes + 1)",
+        ),
+    ),
+    Mutation(OF_STATS, THREE, drop(STATS)),
+    Mutation(OF_STATS, THREE, change(STATS, "window_days = 31", "window_days = 30")),
+    Mutation(
+        OF_STATS,
+        "as_of_date and streak are the same in all windows",
+        change(STATS, "as_of_date = as_of_date - 1", "window_days = 30"),
+    ),
+    Mutation(
+        OF_STATS,
+        "as_of_date and streak are the same in all windows",
+        change(STATS, "streak_days_completed = streak_days_completed + 1", "window_days = 90"),
+    ),
+    Mutation(
+        OF_STATS,
+        "a longer window has no less than a shorter one",
+        change(STATS, "scheduled_tasks_count = 1000000", "window_days = 7"),
+    ),
+    Mutation(OF_STATS, PARTS, change(STATS, "completed_scheduled_tasks_count = scheduled_tasks_count + 1")),
+    Mutation(
+        OF_STATS,
+        "focus_minutes <= focus_capacity_minutes",
+        change(STATS, "focus_minutes = focus_capacity_minutes + 1"),
+    ),
+    Mutation(
+        OF_STATS,
+        "focus_minutes <= total_scheduled_minutes",
+        change(
+            STATS,
+            "focus_minutes = total_scheduled_minutes + 1,"
+            " focus_capacity_minutes = greatest(focus_capacity_minutes, total_scheduled_minutes + 1)",
+            "window_days = 90",
+        ),
+    ),
+    Mutation(OF_STATS, UTILIZATION, change(STATS, "focus_time_utilization = null", "focus_capacity_minutes > 0")),
+    Mutation(
+        OF_STATS,
+        UTILIZATION,
+        change(STATS, "focus_time_utilization = focus_time_utilization + 0.0001", "focus_capacity_minutes > 0"),
+    ),
+    Mutation(OF_STATS, TOP, change(STATS, "top_category_id = null", "total_scheduled_minutes > 0")),
+    Mutation(
+        OF_STATS,
+        "1 <= top_category_minutes <= total_scheduled_minutes",
+        change(STATS, "top_category_minutes = total_scheduled_minutes + 1", "total_scheduled_minutes > 0"),
+    ),
+    Mutation(
+        OF_STATS,
+        "every day of the streak has a completed task",
+        change(STATS, "completed_tasks_count = 0", "window_days = 7 and streak_days_completed > 0"),
+    ),
+    Mutation(
+        OF_SNAPSHOTS,
+        "neither the goal nor its user is deleted",
+        change(SNAPSHOTS, "user_id = gen_random_uuid()"),
+    ),
+    Mutation(
+        OF_SNAPSHOTS,
+        "period_start begins a period of the goal",
+        change(SNAPSHOTS, "period_start = period_start + 1", "period_end = period_start + 6"),
+    ),
+    Mutation(
+        OF_SNAPSHOTS,
+        "period_end ends the period that period_start begins",
+        change(SNAPSHOTS, "period_end = period_end + 1"),
+    ),
+    Mutation(
+        OF_SNAPSHOTS,
+        "the period overlaps the dates of the goal",
+        change(SNAPSHOTS, f"period_start = {FIRST_DATE}, period_end = {FIRST_DATE}", LATER_DAILY_GOALS),
+    ),
+    Mutation(OF_SNAPSHOTS, "status is one of five", change(SNAPSHOTS, "status = 'lost'")),
+    Mutation(OF_SNAPSHOTS, "target_value is positive", change(SNAPSHOTS, "target_value = 0")),
+    Mutation(
+        OF_SNAPSHOTS,
+        "percent_complete = 100 × achieved_value / target_value, at most 999.99",
+        change(SNAPSHOTS, "percent_complete = percent_complete + 0.01", "percent_complete < 900"),
+    ),
+    Mutation(
+        OF_SNAPSHOTS,
+        "achieved where achieved_value >= target_value, and only there",
+        change(SNAPSHOTS, "status = 'achieved'", "status = 'missed'"),
+    ),
+    Mutation(
+        OF_SNAPSHOTS,
+        "a period that has ended is achieved or missed",
+        change(SNAPSHOTS, "status = 'behind'", "status = 'missed'"),
+    ),
+    Mutation(
+        OF_SNAPSHOTS,
+        "a period that is open is not missed yet",
+        change(SNAPSHOTS, "status = 'missed'", "status in ('on_track', 'at_risk', 'behind')"),
+    ),
     Mutation(
         OF_DAILY,
         "category_minutes sum to total_scheduled_minutes",
@@ -488,11 +614,11 @@ class Candidate:
     tests: dict[str, str]
 
     def violations(self, test: str) -> set[str]:
-        """Rules that the candidate breaks; each must name the day that it holds back."""
+        """Rules that the candidate breaks; each must name the day that it holds back, if its mart has days."""
         found = self.warehouse.execute(
             f"select violation, bool_and(partition_start is not null) from ({self.tests[test]}) as failing group by 1"
         ).fetchall()
-        assert test in UNDATED or all(dated for _, dated in found)
+        assert test in {*UNDATED, OF_STATS} or all(dated for _, dated in found)
         return {str(violation) for violation, _ in found}
 
 

@@ -4,6 +4,9 @@ Its facts were worked out on paper, so they hold the pipeline and the reference 
 """
 
 import datetime as dt
+import os
+import re
+from pathlib import Path
 from typing import Any
 
 from tests.support import Lab, assert_published
@@ -12,6 +15,9 @@ from warehouse.catalog import MARTS
 
 SCALE = 0.1
 LATER = demo.AS_OF + dt.timedelta(days=2)
+
+QUERIES = Path(__file__).resolve().parents[2] / "docs" / "scheduling.md"
+EXAMPLE = re.compile(r"```sql\n(.*?)```\n\n```text\n.*?```\n", re.DOTALL)
 
 
 def test_every_known_fact_of_the_demo_holds_in_what_is_published(lab: Lab) -> None:
@@ -40,6 +46,21 @@ def test_every_known_fact_of_the_demo_holds_in_what_is_published(lab: Lab) -> No
     second = lab.run(demo.AS_OF)
     assert lab.published_since(second) == {}
     assert {outcome.status for outcome in second.outcomes.values()} == {"nothing_to_do"}
+
+    text = QUERIES.read_text(encoding="utf-8")
+    answered = EXAMPLE.sub(lambda example: answer(lab, example[1]), text)
+    if os.environ.get("WEIR_TEST_WRITE_SNAPSHOT"):
+        QUERIES.write_text(answered, encoding="utf-8")
+    assert len(EXAMPLE.findall(text)) >= 5
+    assert answered == text
+
+
+def answer(lab: Lab, query: str) -> str:
+    """An example of the docs, with the result that the query has now."""
+    cursor = lab.warehouse.execute(query)
+    rows = [[column.name for column in cursor.description or ()], *cursor]
+    lines = [" | ".join("" if value is None else str(value) for value in row) for row in rows]
+    return "```sql\n" + query + "```\n\n```text\n" + "\n".join(lines) + "\n```\n"
 
 
 def some(table: str, key: str, number: int, salt: str, where: str = "true") -> str:

@@ -27,9 +27,6 @@ from warehouse.refresh import Refresh
 from warehouse.transform import Transformer
 
 GOALS = (
-    "insert into scheduling.goals (goal_id, user_id, name, target_type, target_value, time_period, start_date) values"
-    f" ('00000000-0000-4000-8000-000000000501', '{USER}', 'a', 'minutes', 60, 'daily', '2024-03-01'),"
-    f" ('00000000-0000-4000-8000-000000000502', '{USER}', 'b', 'task_count', 6, 'weekly', '2024-03-01')",
     "insert into services.kpi_goals (goal_id, name, metric_type, target_value, start_date, end_date, created_by) values"
     f" ('00000000-0000-4000-8000-000000000601', 'a', 'revenue', 60, '2024-03-01', '2024-04-01', '{CONTACT}'),"
     f" ('00000000-0000-4000-8000-000000000602', 'b', 'revenue', 60, '2024-03-01', '2024-04-01', '{CONTACT}')",
@@ -96,6 +93,10 @@ def a_little_more(lab: Lab, mart: Mart) -> list[str]:
         "category_daily_metrics": "scheduled_minutes = scheduled_minutes + 1,"
         " completed_tasks_count = completed_tasks_count + 1,"
         " completed_scheduled_tasks_count = scheduled_tasks_count + 1",
+        "quick_stats": "total_scheduled_minutes = total_scheduled_minutes + 1,"
+        " completed_tasks_count = completed_tasks_count + 1, focus_minutes = focus_capacity_minutes + 1,"
+        " streak_days_completed = streak_days_completed + 200",
+        "goal_progress_snapshots": "achieved_value = achieved_value + 1, target_value = target_value + 1",
         "workflow_executions": "duration_seconds = null, ended_at = enrolled_at + interval '1 hour'",
         "workflow_analytics": "enrolled_count = enrolled_count + 1, completed_count = completed_count + 1,"
         " failed_count = failed_count + 1, exited_count = exited_count + 1, goal_count = goal_count + 1,"

@@ -9,6 +9,7 @@ AS_OF = dt.datetime(2024, 4, 10, 12, tzinfo=dt.UTC)
 USER, OTHER, UNKNOWN = (f"00000000-0000-4000-8000-00000000000{n}" for n in (1, 2, 3))
 WORK, PLAY = (f"00000000-0000-4000-8000-0000000000c{n}" for n in (1, 2))
 TASKS = [f"00000000-0000-4000-8000-0000000001{n:02}" for n in range(20)]
+GOALS = [f"00000000-0000-4000-8000-0000000005{n:02}" for n in range(4)]
 FLOW, BARE = (f"00000000-0000-4000-8000-0000000000f{n}" for n in (1, 2))
 STEPS = [f"00000000-0000-4000-8000-0000000002{n:02}" for n in range(5)]
 RUNS = [f"00000000-0000-4000-8000-0000000003{n:02}" for n in range(20)]
@@ -47,6 +48,14 @@ def event(
         "insert into workflows.workflow_events (event_id, execution_id, workflow_id, step_id, event_type, occurred_at,"
         f" duration_ms) values ({number}, '{RUNS[execution]}', '{workflow}', '{STEPS[step]}', '{event_type}',"
         f" '{occurred}', {'null' if duration is None else duration})"
+    )
+
+
+def goal(number: int, user: str, category: str | None, kind: str, target: int, period: str, start: str) -> str:
+    return (
+        "insert into scheduling.goals (goal_id, user_id, category_id, name, target_type, target_value, time_period,"
+        f" start_date, updated_at) values ('{GOALS[number]}', '{user}', {_quoted(category)}, 'goal', '{kind}',"
+        f" {target}, '{period}', '{start}', '2024-03-01T00:00:00Z')"
     )
 
 
@@ -111,6 +120,9 @@ BEGINNING = (
     "insert into scheduling.user_calendar_days (calendar_day_id, user_id, date, focus_slots) values"
     f" ('00000000-0000-4000-8000-000000000401', '{USER}', '1999-09-09',"
     f" '[{slot('2024-03-01T23:30:00-05:00', '2024-03-02T00:45:00-05:00')}]')",
+    goal(0, USER, WORK, "minutes", 60, "daily", "2024-02-28"),
+    goal(1, USER, None, "task_count", 2, "weekly", "2024-02-28"),
+    goal(2, OTHER, None, "percentage", 50, "monthly", "2024-03-15"),
     "insert into workflows.workflows (workflow_id, name, status, conversion_window_seconds) values"
     f" ('{FLOW}', 'with a goal', 'active', 86400), ('{BARE}', 'without', 'active', null)",
     "insert into workflows.workflow_steps (step_id, workflow_id, position, name, step_type) values"
@@ -151,11 +163,25 @@ BEGINNING = (
 DAILY = "analytics_daily_metrics"
 CATEGORY = "category_daily_metrics"
 MONTHLY = "analytics_monthly_metrics"
+GOALS_MART = "goal_progress_snapshots"
 MARCH = {"2024-03-01"}
 
 
 def dated(partitions: dict[str, set[str | None]]) -> dict[str, set[str | None]]:
     return {name: days for name, days in partitions.items() if days != {None}}
+
+
+def periods(days: set[str]) -> set[str]:
+    """First days of the days, weeks and months that hold these days."""
+    found = {dt.date.fromisoformat(day) for day in days}
+    mondays = {day - dt.timedelta(days=day.weekday()) for day in found}
+    return {str(day) for day in found | mondays | {day.replace(day=1) for day in found}}
+
+
+def all_marts(days: set[str]) -> dict[str, set[str]]:
+    """What these days of tasks show in."""
+    months = {f"{day[:7]}-01" for day in days}
+    return {DAILY: days, CATEGORY: days, MONTHLY: months, GOALS_MART: periods(days)}
 
 
 def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> None:
@@ -178,8 +204,7 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
         f"update scheduling.tasks set title = 'another' where task_id = '{TASKS[0]}'",
     )
     moved = lab.run(AS_OF, gate_open=True)
-    days = {name: {"2024-03-04", "2024-03-20"} for name in (DAILY, CATEGORY)}
-    assert lab.published_since(moved) == days | {MONTHLY: MARCH}
+    assert lab.published_since(moved) == all_marts({"2024-03-04", "2024-03-20"}) | {"quick_stats": {None}}
     assert_published(lab, AS_OF)
 
     # Deleted softly, and hard; a row that comes in late.
@@ -206,8 +231,7 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
     # Undeleted.
     lab.write(f"update scheduling.tasks set deleted_at = null where task_id = '{TASKS[1]}'")
     undeleted = lab.run(AS_OF, gate_open=True)
-    days = {name: {"2024-03-01", "2024-03-02"} for name in (DAILY, CATEGORY)}
-    assert dated(lab.published_since(undeleted)) == days | {MONTHLY: MARCH}
+    assert dated(lab.published_since(undeleted)) == all_marts({"2024-03-01", "2024-03-02"})
     assert_published(lab, AS_OF)
 
     # A user moves to another zone: days where their minutes were and where they are.
@@ -221,7 +245,7 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
     # A category's name shows in one mart only; deleted, it keeps its tasks and its name.
     lab.write(f"update scheduling.categories set name = 'Deep work' where category_id = '{WORK}'")
     renamed = lab.run(AS_OF, gate_open=True)
-    assert set(lab.published_since(renamed)) == {CATEGORY, "dim_category"}
+    assert set(lab.published_since(renamed)) == {CATEGORY, "dim_category", "quick_stats"}
     lab.write(f"update scheduling.categories set deleted_at = now() where category_id = '{PLAY}'")
     lab.run(AS_OF, gate_open=True)
     assert_published(lab, AS_OF)
@@ -271,6 +295,8 @@ def test_a_history_of_changes_publishes_exactly_what_it_dirties(lab: Lab) -> Non
     assert lab.published_since(passed)["kpi_daily"] == {"2024-04-11", "2024-04-12", "2024-04-13"}
     assert lab.published_since(passed)[DAILY] == {"2024-04-12", "2024-04-13"}
     assert lab.published_since(passed)[MONTHLY] == lab.published_since(passed)["kpi_monthly"] == {"2024-04-01"}
+    new = {"2024-04-10", "2024-04-11", "2024-04-12", "2024-04-13"}
+    assert lab.published_since(passed)[GOALS_MART] == {*new, "2024-04-08", "2024-04-01"}
     assert_published(lab, later)
 
     # A user is deleted, with all that is theirs by cascade; a workflow too.

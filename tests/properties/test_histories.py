@@ -21,9 +21,9 @@ HISTORIES = int(os.environ.get("WEIR_TEST_HISTORIES", "3"))
 
 START = dt.datetime(2024, 3, 30, 6, tzinfo=dt.UTC)  # Europe springs forward on the 31st, Lord Howe back on April 7
 
-USERS, CATEGORIES, TASKS, CALENDAR_DAYS, FLOWS, EXECUTIONS = (
+USERS, CATEGORIES, TASKS, CALENDAR_DAYS, FLOWS, EXECUTIONS, GOALS = (
     [f"00000000-0000-4000-8000-{kind:04}0000{n:04}" for n in range(count)]
-    for kind, count in enumerate((3, 3, 5, 3, 2, 5), start=1)
+    for kind, count in enumerate((3, 3, 5, 3, 2, 5, 4), start=1)
 )
 STEPS = [f"00000000-0000-4000-8000-00070000000{n}" for n in range(6)]
 """Three of each flow, at first."""
@@ -120,8 +120,10 @@ def step_changes(draw: st.DrawFn) -> str:
 @st.composite
 def changes(draw: st.DrawFn) -> str:
     """One statement that an application might execute; ids are few, so that statements meet."""
-    kinds = ["task", "calendar", "user", "category", "execution", "flow", "step", "metric", "kpi goal", "remove"]
-    kind = draw(st.sampled_from([*kinds, "task", "task", "execution", *["event"] * 4]))
+    kinds = [
+        "task", "calendar", "user", "category", "goal", "execution", "flow", "step", "metric", "kpi goal", "remove"
+    ]  # fmt: skip
+    kind = draw(st.sampled_from([*kinds, "task", "task", "goal", "execution", *["event"] * 4]))
     user, flow = draw(st.sampled_from(USERS)), draw(st.sampled_from(FLOWS))
     if kind == "task":
         task = {
@@ -154,6 +156,19 @@ def changes(draw: st.DrawFn) -> str:
             "category_id": draw(st.sampled_from(CATEGORIES)), "user_id": user, "name": name, "deleted_at": draw(deleted)
         }  # fmt: skip
         return upsert("scheduling.categories", "category_id", category)
+    if kind == "goal":
+        goal = {
+            "goal_id": draw(st.sampled_from(GOALS)), "user_id": user, "name": "goal",
+            "category_id": draw(st.sampled_from([None, *CATEGORIES])),
+            "target_type": draw(st.sampled_from(["minutes", "percentage", "task_count"])),
+            "target_value": draw(st.integers(1, 3) | st.integers(1, 3000)),
+            "time_period": draw(st.sampled_from(["daily", "weekly", "monthly"])),
+            "start_date": START.date() + dt.timedelta(days=draw(st.integers(-40, 9))),
+            "end_date": draw(st.none() | st.integers(-30, 12).map(lambda days: START.date() + dt.timedelta(days=days))),
+            "is_active": draw(st.booleans()), "updated_at": draw(instants), "deleted_at": draw(deleted),
+        }  # fmt: skip
+        statement = upsert("scheduling.goals", "goal_id", goal)
+        return f"do $$ begin {statement}; exception when foreign_key_violation then null; end $$"
     if kind == "execution":
         statement = upsert(
             "workflows.workflow_executions", "execution_id",
@@ -212,6 +227,7 @@ def changes(draw: st.DrawFn) -> str:
                 remove("services.kpi_goals", "goal_id", draw(st.sampled_from(USERS))),
                 remove("scheduling.tasks", "task_id", draw(st.sampled_from(TASKS))),
                 remove("scheduling.categories", "category_id", draw(st.sampled_from(CATEGORIES))),
+                remove("scheduling.goals", "goal_id", draw(st.sampled_from(GOALS))),
                 remove("scheduling.user_calendar_days", "calendar_day_id", draw(st.sampled_from(CALENDAR_DAYS))),
                 remove("workflows.workflow_executions", "execution_id", draw(st.sampled_from(EXECUTIONS))),
                 remove("workflows.workflow_events", "event_id", str(draw(st.integers(1, 60)))),

@@ -33,7 +33,8 @@ LEDGER_COLUMN = ("_source_row_count", "BIGINT")
 LAYERS_READ = {
     "staging": set(),
     "intermediate": {"staging", "intermediate"},
-    "candidate": {"staging", "intermediate"},
+    "standing": {"staging", "intermediate", "standing"},
+    "candidate": {"staging", "intermediate", "standing"},
     "tests": {"intermediate", "candidate"},
 }
 """Layer, and the layers that its models may refer to."""
@@ -353,7 +354,7 @@ def test_unit_tests_stand_beside_their_models() -> None:
 
 
 def test_models_are_found_in_every_layer_and_area() -> None:
-    assert {model.layer for model in PROJECT.models.values()} == {"staging", "intermediate", "candidate"}
+    assert {model.layer for model in PROJECT.models.values()} == LAYERS_READ.keys() - {"tests"}
     assert {model.area for model in PROJECT.layer("candidate")} == {*APPLICATIONS, CALENDAR}
     assert len(PROJECT.models) == len(list((DBT_PROJECT / "models").rglob("*.sql")))
 

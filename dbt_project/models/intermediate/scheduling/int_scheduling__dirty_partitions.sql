@@ -152,6 +152,12 @@ renamed_category_days as (
 
 ),
 
+goal_periods as (
+
+    select * from {{ ref('int_scheduling__dirty_goal_periods') }}
+
+),
+
 dirty as (
 
     select 'analytics_daily_metrics' as mart, * from task_days
@@ -161,6 +167,13 @@ dirty as (
     select 'analytics_daily_metrics' as mart, * from focus_days
     union all
     select 'category_daily_metrics' as mart, * from renamed_category_days
+    union all
+    select
+        'goal_progress_snapshots' as mart,
+        partition_start as date,
+        source_table,
+        row_count
+    from goal_periods
 
 ),
 

@@ -1,0 +1,58 @@
+{# Periods of goals: a day, a Monday-to-Sunday week, a calendar month; named by their first day. #}
+
+{# First day of the period that a date is in. #}
+{% macro period_start(time_period, date) -%}
+    case {{ time_period }}
+        when 'daily' then {{ date }}
+        when 'weekly' then {{ week_of(date) }}
+        when 'monthly' then {{ month_of(date) }}
+    end
+{%- endmacro %}
+
+{# Last day of the period that begins on a date. #}
+{% macro period_end(time_period, first_day) -%}
+    case {{ time_period }}
+        when 'daily' then {{ first_day }}
+        when 'weekly' then {{ first_day }} + 6
+        when 'monthly' then {{ next_month(first_day) }} - 1
+    end
+{%- endmacro %}
+
+{# Of rows (goal_id, timezone, time_period, first_period_start, last_date, touches_from, source_table): the starts of
+the goals' periods that end after touches_from (all of them where it is null) and have begun as of the run, with the
+number of goals, per source_table. Columns partition_start, source_table and row_count. #}
+{% macro touched_goal_periods(relation) -%}
+    (
+        select
+            touched.date as partition_start,
+            touched.source_table,
+            count(distinct touched.goal_id) as row_count
+        from (
+            select
+                goals.goal_id,
+                goals.source_table,
+                days.date
+            from {{ relation }} as goals
+            cross join {{ source('control', 'current_run') }} as current_run
+            inner join {{ source('control', 'local_days') }} as days
+                on
+                    goals.timezone = days.timezone
+                    and goals.first_period_start <= days.date
+                    and (goals.last_date is null or goals.last_date >= days.date)
+                    and current_run.as_of >= days.starts_at
+            left join {{ source('control', 'local_days') }} as last_days
+                on
+                    days.timezone = last_days.timezone
+                    and goals.touches_from is not null
+                    and {{ period_end('goals.time_period', 'days.date') }} = last_days.date
+            where
+                days.date = {{ period_start('goals.time_period', 'days.date') }}
+                and (
+                    goals.touches_from is null
+                    or last_days.ends_at is null
+                    or last_days.ends_at > goals.touches_from
+                )
+        ) as touched
+        group by touched.date, touched.source_table
+    )
+{%- endmacro %}

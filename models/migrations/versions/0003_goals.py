@@ -1,0 +1,24 @@
+"""Goals with their history, and the figures of widgets."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply the SQL file of the same name."""
+    _apply(".sql")
+
+
+def downgrade() -> None:
+    """Apply the SQL file that takes it back."""
+    _apply(".down.sql")
+
+
+def _apply(suffix: str) -> None:
+    op.get_bind().exec_driver_sql(Path(__file__).with_suffix(suffix).read_text(encoding="utf-8"))

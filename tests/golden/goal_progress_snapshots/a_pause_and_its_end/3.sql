@@ -1,0 +1,3 @@
+-- as of 2024-03-20T12:00:00Z
+-- publishes 2024-03-01, 2024-03-11, 2024-03-16, 2024-03-17, 2024-03-18, 2024-03-19, 2024-03-20, 2024-03-21
+-- The week in which it was paused has ended, and appears; the one after it does not.

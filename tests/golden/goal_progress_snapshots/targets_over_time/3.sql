@@ -1,0 +1,3 @@
+-- as of 2024-03-07T00:00:00Z
+-- publishes 2024-03-01, 2024-03-04, 2024-03-06, 2024-03-07, 2024-03-08
+-- Midnight ends a day and begins one. It also makes a new day, the 8th, of which other goals could have a week or month.

@@ -1,0 +1,3 @@
+-- as of 2012-01-01T10:00:00Z
+-- publishes -
+-- A day without a completion ends it.

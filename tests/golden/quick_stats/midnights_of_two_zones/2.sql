@@ -1,0 +1,3 @@
+-- as of 2024-03-08T10:00:00Z
+-- publishes -
+-- Midnight in Kiritimati and in Honolulu, which are a day apart. Work and play have the same minutes in a week.
