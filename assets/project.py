@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
-LAYERS = ("staging", "intermediate", "candidate")
+LAYERS = ("staging", "intermediate", "standing", "candidate")
 
 MODEL = re.compile(r"(?:\bref\(|\bstanding\(|\bfact_changes\(|\baffected=)\s*'(\w+)'")
 SOURCE = re.compile(r"(?:\bsource\(|\bchanges\()\s*'(\w+)',\s*'(\w+)'")

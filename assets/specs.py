@@ -55,7 +55,11 @@ def raw(application: str) -> Iterator[dg.AssetSpec]:
 
 def staged(application: str) -> Iterator[dg.AssetSpec]:
     """Staging views, and what is computed from them per row; none before what it reads."""
-    models = {m.name: m for m in project.models().values() if m.application == application and m.layer != "candidate"}
+    models = {
+        model.name: model
+        for model in project.models().values()
+        if model.application == application and model.layer in {"staging", "intermediate"}
+    }
     for name in TopologicalSorter({name: set(m.models) & set(models) for name, m in models.items()}).static_order():
         yield _spec(
             model_key(models[name].layer, application, name),
@@ -110,11 +114,13 @@ def checks(application: str) -> Iterator[dg.AssetCheckSpec]:
 def _read_by(model: project.Model) -> list[dg.AssetKey]:
     """What a model reads, but for the warehouse's own control tables and for what it stands in for."""
     tables = {(table.application, table.name): table for table in SOURCE_TABLES}
-    read = [project.models()[name] for name in model.models if name != model.name]
-    return [
-        *(model_key(each.layer, each.application, each.name) for each in read),
-        *(raw_key(tables[source]) for source in model.sources if source in tables),
-    ]
+    read: dict[dg.AssetKey, None] = {}
+    for each in (project.models()[name] for name in model.models if name != model.name):
+        if each.layer == "standing":  # a part of the candidate that has a file of its own
+            read |= dict.fromkeys(_read_by(each))
+        else:
+            read[model_key(each.layer, each.application, each.name)] = None
+    return [*read, *(raw_key(tables[source]) for source in model.sources if source in tables)]
 
 
 def _spec(

@@ -5,7 +5,7 @@ fits (``warehouse.services.rows``).
 
 The latest values are used thrice, never twice for the same purpose: the windows before the last one choose the
 model, the last one scores the choice, and then all of them make the forecast. The library is statsforecast
-(docs/decisions/0008); it is imported at the first fit, because that takes seconds.
+(docs/decisions/0012); it is imported at the first fit, because that takes seconds.
 """
 
 import warnings
