@@ -243,12 +243,13 @@ dates differ from UTC dates by a day at most, so windows are then found by an eq
     ({{ start }}::timestamp + interval '1 {{ period }}')::date
 {%- endmacro %}
 
-{# An index that an incremental run needs on a table that is not dbt's, made once; engines without indexes: nothing. #}
-{% macro index_on(relation, column) -%}
-    {{ return(adapter.dispatch('index_on')(relation, column)) }}
+{# An index that an incremental run needs on a raw table, made once; engines without indexes: nothing. #}
+{% macro index_on_raw(application, table, column) -%}
+    {{ return(adapter.dispatch('index_on_raw')(application, table, column)) }}
 {%- endmacro %}
-{% macro postgres__index_on(relation, column) -%}
-    create index if not exists {{ relation.identifier }}_{{ column }}_idx on {{ relation }} ({{ column }})
+{% macro postgres__index_on_raw(application, table, column) -%}
+    {%- set raw = source(application, table) -%}
+    create index if not exists {{ raw.identifier }}_{{ column }}_idx on {{ raw }} ({{ column }})
 {%- endmacro %}
 
 {# First day of the quarter that a date is in. #}

@@ -18,7 +18,11 @@
 {%- endmacro %}
 
 {% macro known_event_types() -%}
-    '{{ (step_event_types() + action_event_types().keys() | list) | join("', '") }}'
+    {{ quoted(step_event_types() + action_event_types().keys() | list) }}
+{%- endmacro %}
+
+{% macro quoted(texts) -%}
+    '{{ texts | join("', '") }}'
 {%- endmacro %}
 
 {# Rows that were quarantined for a reason when the last run looked, as (row_key). #}

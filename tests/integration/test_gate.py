@@ -42,6 +42,8 @@ def one_row(mart: Mart, *, another: bool = False) -> str:
 
 
 def a_row_less(lab: Lab, mart: Mart) -> list[str]:
+    if mart.made_from:  # all: of the few, one may be what the day that is missing too would have made
+        return [f"delete from candidate.{mart.name}"]
     return [f"delete from candidate.{mart.name} where {one_row(mart)}"]
 
 

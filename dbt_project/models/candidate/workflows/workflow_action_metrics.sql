@@ -18,9 +18,12 @@ counted as (
         events.step_id,
         events.action_type,
         events.date,
-        {%- for event_type, column in action_event_types().items() %}
-        count(case when events.event_type = '{{ event_type }}' then 1 end)::bigint as {{ column }},
-        {%- endfor %}
+        count(case when events.event_type = 'action_started' then 1 end)::bigint as attempted_count,
+        count(case when events.event_type = 'action_succeeded' then 1 end)::bigint as succeeded_count,
+        count(case when events.event_type = 'action_failed' then 1 end)::bigint as failed_count,
+        count(case when events.event_type = 'message_delivered' then 1 end)::bigint as delivered_count,
+        count(case when events.event_type = 'message_opened' then 1 end)::bigint as opened_count,
+        count(case when events.event_type = 'message_clicked' then 1 end)::bigint as clicked_count,
         {{ average('sum(events.duration_ms)', 'count(events.duration_ms)') }} as avg_duration_ms,
         {{ percentile_cont(0.5, 'events.duration_ms::double precision') }} as p50_duration_ms,
         {{ percentile_cont(0.95, 'events.duration_ms::double precision') }} as p95_duration_ms,

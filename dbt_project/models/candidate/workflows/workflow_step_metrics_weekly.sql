@@ -1,5 +1,5 @@
--- One row per workflow, step and UTC week of enrolment with a day in workflow_step_metrics, from those days as they will
--- stand.
+-- One row per workflow, step and UTC week of enrolment with a day in workflow_step_metrics, from those days as they
+-- will stand.
 with days as (
 
     select * from {{ days_of_periods(

@@ -14,7 +14,7 @@ with affected as (
 events as (
 
     select * from {{ ref('int_workflows__usable_events') }}
-    where event_type in ('{{ action_event_types().keys() | join("', '") }}')
+    where event_type in ({{ quoted(action_event_types().keys()) }})
 
 ),
 

@@ -1,4 +1,4 @@
-{{ config(materialized='scratch', pre_hook="{{ index_on(source('workflows', 'workflow_events'), 'execution_id') }}") }}
+{{ config(materialized='scratch', pre_hook="{{ index_on_raw('workflows', 'workflow_events', 'execution_id') }}") }}
 -- One row per execution (also one that does not exist) whose events must be read anew: its own facts are
 -- recomputed, an event changed, a step or workflow that an event names changed, or the as-of instant has moved
 -- over an instant of it.

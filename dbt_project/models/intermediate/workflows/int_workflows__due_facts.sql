@@ -48,8 +48,8 @@ due as (
     from limits
     inner join executions
         on
-            executions.enrolled_at > limits.first_limit
-            and executions.enrolled_at <= limits.last_limit
+            limits.first_limit < executions.enrolled_at
+            and limits.last_limit >= executions.enrolled_at
     union all
     select
         events.execution_id,
@@ -66,8 +66,8 @@ due as (
     from limits
     inner join events
         on
-            events.occurred_at > limits.first_limit
-            and events.occurred_at <= limits.last_limit
+            limits.first_limit < events.occurred_at
+            and limits.last_limit >= events.occurred_at
     where limits.is_to_be_searched
 
 )

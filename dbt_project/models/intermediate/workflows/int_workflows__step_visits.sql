@@ -15,7 +15,7 @@ with recursive affected as (
 events as (
 
     select * from {{ ref('int_workflows__usable_events') }}
-    where event_type in ('{{ step_event_types() | join("', '") }}')
+    where event_type in ({{ quoted(step_event_types()) }})
 
 ),
 
