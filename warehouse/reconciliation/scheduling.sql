@@ -59,7 +59,7 @@ elements as (
 
 elements_judged as materialized (
 
-    select e.*, u.timezone, q.reason
+    select e.*, u.timezone, q.reason is null as is_used
     from elements as e
     inner join users as u on u.user_id = e.user_id
     left join quarantined as q
@@ -79,7 +79,7 @@ slots as materialized (
             regexp_replace(slot ->> 'end', '(\.\d{6})\d+', '\1'), '([+-]\d\d):?(\d\d):?(\d\d)$', '\1:\2:\3'
         ) end::timestamptz as ends_at
     from elements_judged
-    where reason is null
+    where is_used  -- not "reason is null", of which the planner expects no row
 
 ),
 

@@ -18,7 +18,7 @@ run_days as (
 judged as materialized (
 
     select
-        e.execution_id, e.workflow_id, e.contact_id, e.status, q.reason, e.enrolled_at, e.ended_at, e.goal_reached_at,
+        e.execution_id, e.workflow_id, e.contact_id, e.status, q.reason, q.reason is null as is_used, e.enrolled_at, e.ended_at, e.goal_reached_at,
         w.conversion_window_seconds,
         (e.enrolled_at at time zone 'UTC')::date as enrolled_date,
         nullif((e.ended_at at time zone 'UTC')::date, 'infinity') as ended_date,
@@ -33,7 +33,8 @@ judged as materialized (
 
 executions as (
 
-    select * from judged where reason is null
+    -- Not "reason is null": of a column that is never null where it stands, the planner expects no row.
+    select * from judged where is_used
 
 ),
 
