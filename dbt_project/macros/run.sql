@@ -23,8 +23,9 @@
 {%- endmacro %}
 
 {# Rows of a daily mart from one date to before another as they will stand after this run: the days that it
-rebuilds and that have not failed a check, and the published rows of all others. #}
-{% macro standing(mart, columns, first, after, date_column='date') -%}
+rebuilds and that have not failed a check, and the published rows of all others. Where what reads them joins the
+periods that it builds, all rebuilt days are in the range, and saying so would only mislead the planner. #}
+{% macro standing(mart, columns, first, after, date_column='date', rebuilt_are_in_range=false) -%}
     {%- set rebuilt_days -%}
         select run_partitions.partition_start
         from {{ source('control', 'run_partitions') }} as run_partitions
@@ -34,9 +35,12 @@ rebuilds and that have not failed a check, and the published rows of all others.
         select {{ columns | join(', ') }}
         from {{ ref(mart) }} as rebuilt
         where
+            {% if not rebuilt_are_in_range %}
             rebuilt.{{ date_column }} >= {{ first }}
             and rebuilt.{{ date_column }} < {{ after }}
-            and rebuilt.{{ date_column }} in ({{ rebuilt_days }})
+            and
+            {% endif %}
+            rebuilt.{{ date_column }} in ({{ rebuilt_days }})
         union all
         select {{ columns | join(', ') }}
         from {{ source('marts', mart) }} as published

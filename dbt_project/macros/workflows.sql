@@ -49,7 +49,8 @@
                 columns + [date_column],
                 '(select min(periods.date) from ' ~ run_days(mart) ~ ' as periods)',
                 '(select ' ~ next_period(period, 'max(periods.date)') ~ ' from ' ~ run_days(mart) ~ ' as periods)',
-                date_column
+                date_column,
+                rebuilt_are_in_range=true
             ) }} as days
         inner join {{ run_days(mart) }} as periods
             on {{ period_of(period, 'days.' ~ date_column) }} = periods.date

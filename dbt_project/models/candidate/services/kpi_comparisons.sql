@@ -1,5 +1,6 @@
 -- One row per comparison, metric type, unit, granularity, period and key: services, segments or periods set against
 -- each other.
+-- noqa: disable=RF03
 with parameters as (
 
     select * from {{ source('control', 'current_run') }}

@@ -38,6 +38,8 @@ goal_days as (
 
 ),
 
+-- In formulas of one row, names stand alone.
+-- noqa: disable=RF02,RF03
 with_history as (
 
     select

@@ -125,10 +125,10 @@ goals_reached as (
     inner join touched_days
         on
             goals.metric_type = touched_days.metric_type
-            and touched_days.date >= goals.first_date
-            and touched_days.date <= goals.last_date
-            and coalesce(goals.service_name, touched_days.service_name) = touched_days.service_name
-            and coalesce(goals.unit, touched_days.unit) = touched_days.unit
+            and goals.first_date <= touched_days.date
+            and goals.last_date >= touched_days.date
+            and (goals.service_name is null or goals.service_name = touched_days.service_name)
+            and (goals.unit is null or goals.unit = touched_days.unit)
     group by goals.goal_id, goals.last_date
 
 ),

@@ -1,4 +1,5 @@
 -- One row per number of degrees of freedom, 1 to 200: a table for prediction intervals.
+-- noqa: disable=LT02
 with tabulated as (
 {% for quantile in t_quantiles_975() %}
     select {{ loop.index }} as degrees, {{ quantile }}::double precision as quantile
