@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     @classmethod
     def _check_webhook(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"https?://[^/\s]+\S*", value):
-            raise ValueError("not of the form https://host/path")
+            raise ValueError("not of the form https://example.com/path")
         return value
 
     @property

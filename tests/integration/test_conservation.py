@@ -24,6 +24,7 @@ SNAPSHOTS = "candidate.goal_progress_snapshots"
 OF_DAILY, OF_CATEGORY = "assert_analytics_daily_metrics_add_up", "assert_category_daily_metrics_add_up"
 OF_ANALYTICS, OF_EXECUTIONS = "assert_workflow_analytics_add_up", "assert_workflow_executions_are_consistent"
 OF_KPI = "assert_kpi_daily_adds_up"
+KPI_MONTHS, OF_KPI_MONTHS = "candidate.kpi_monthly", "assert_kpi_monthly_adds_up"
 OF_HOURS = "assert_workflow_analytics_hourly_adds_up"
 OF_ACTIONS, OF_HISTOGRAM = "assert_workflow_action_metrics_add_up", "assert_duration_histogram_adds_up"
 
@@ -344,6 +345,15 @@ MUTATIONS: tuple[Mutation, ...] = (
         OF_EXECUTIONS,
         "what converts has reached its goal or is completed",
         change(EXECUTIONS, "is_converted = true", "goal_reached_at is null and status = 'failed'"),
+    ),
+    Mutation(OF_KPI_MONTHS, "month is its first day", change(KPI_MONTHS, "month = month + 1")),
+    Mutation(OF_KPI_MONTHS, "value_count >= 1", change(KPI_MONTHS, "value_count = 0")),
+    Mutation(OF_KPI_MONTHS, ORDER, change(KPI_MONTHS, "value_last = value_max + 1")),
+    Mutation(OF_KPI_MONTHS, MEAN, change(KPI_MONTHS, f"value_sum = value_count * value_max::text::numeric + {TINY}")),
+    Mutation(
+        OF_KPI_MONTHS,
+        "value_avg = value_sum / value_count, to 6 decimals",
+        change(KPI_MONTHS, "value_avg = value_avg + 0.000001"),
     ),
     Mutation(OF_KPI, "value_count >= 1", change(KPI, "value_count = 0")),
     Mutation(OF_KPI, ORDER, change(KPI, "value_last = value_max + 1")),

@@ -67,7 +67,7 @@ def test_the_environment_wins_over_the_file(folder: Path, monkeypatch: pytest.Mo
     ("name", "words"),
     [
         ("WEIR_SOURCE_ULR", "unknown setting WEIR_SOURCE_ULR in the environment; did you mean WEIR_SOURCE_URL?"),
-        ("WEIR_FOO", "unknown setting WEIR_FOO in the environment; unset it; settings are WEIR_AGGREGATE_"),
+        ("WEIR_FOO", "unknown setting WEIR_FOO in the environment; unset it; settings are WEIR_ADDITIVE_"),
     ],
 )
 def test_an_unknown_variable_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, words: str) -> None:
@@ -79,7 +79,7 @@ def test_an_unknown_variable_is_refused(monkeypatch: pytest.MonkeyPatch, name: s
     ("text", "words"),
     [
         (f'warehouse_ulr = "{SECRET}"', "unknown setting warehouse_ulr in weir.toml; did you mean warehouse_url?"),
-        (f'foo = "{SECRET}"', "unknown setting foo in weir.toml; unset it; settings are aggregate_"),
+        (f'foo = "{SECRET}"', "unknown setting foo in weir.toml; unset it; settings are additive_"),
         ("[weir]\nhome = 'x'", "unknown setting weir in weir.toml"),
         ("home = ", "weir.toml is not TOML (Invalid value (at end of document)); mend it"),
         ("earliest_date = 2020-01-01T00:00:00Z", "is not a date such as 2018-01-31; mend it in weir.toml"),
