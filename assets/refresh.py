@@ -145,7 +145,8 @@ def _results(
 ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
     """Candidates and checks. What was published is told from the ledger."""
     days = outcome.plan.partitions if outcome.plan else {}
-    for name, planned in days.items():
+    for name in (name for name in specs.in_order(outcome.application) if name in days):
+        planned = days[name]
         candidate = specs.model_key("candidate", outcome.application, name)
         if candidate in context.selected_asset_keys:
             yield dg.MaterializeResult(asset_key=candidate, metadata={"partitions": len(planned)})

@@ -99,6 +99,13 @@ def source_checks(application: str) -> Iterator[dg.AssetCheckSpec]:
         )
 
 
+def in_order(application: str) -> list[str]:
+    """Names of the application's marts, none before one that its candidate reads: Dagster wants results in it."""
+    names = {mart.name for mart in marts(application)}
+    read = {name: {key.path[-1] for key in _read_by(project.models()[name])} & names for name in sorted(names)}
+    return list(TopologicalSorter(read).static_order())
+
+
 def checks(application: str) -> Iterator[dg.AssetCheckSpec]:
     """What each engine says of each mart's candidate: all its checks as one, told apart in the metadata."""
     for mart in marts(application):
