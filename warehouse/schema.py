@@ -56,6 +56,7 @@ def migrate(warehouse: Connection, url: str, revision: str = "head", *, down: bo
             connection.execute(sa.text("create schema if not exists control"))
             config.attributes["connection"] = connection
             if down:
+                _forget_models(connection)
                 alembic.command.downgrade(config, revision)
             else:
                 alembic.command.upgrade(config, revision)
@@ -78,6 +79,15 @@ def migrate(warehouse: Connection, url: str, revision: str = "head", *, down: bo
             ([*APPLICATIONS, CALENDAR],),
         )
         local_days.refresh_known_zones(warehouse)
+
+
+def _forget_models(connection: sa.Connection) -> None:
+    """Drop what dbt has made, which may read what a migration takes away; the next run makes it anew."""
+    for layer in ("staging", "intermediate", "candidate"):
+        connection.execute(sa.text(f"drop schema if exists {layer} cascade"))
+        connection.execute(sa.text(f"create schema {layer}"))
+    if connection.scalar(sa.text("select to_regclass('control.applications') is not null")):
+        connection.execute(sa.text("update control.applications set facts_batch_id = null, facts_fingerprint = null"))
 
 
 def _check_rights(warehouse: Connection) -> None:

@@ -17,6 +17,12 @@ SCALE = 0.1
 LATER = demo.AS_OF + dt.timedelta(days=2)
 
 QUERIES = Path(__file__).resolve().parents[2] / "docs" / "scheduling.md"
+WITHOUT_FACTS = {
+    "duration_histogram", "kpi_anomalies", "workflow_analytics_hourly", "workflow_analytics_weekly",
+    "workflow_analytics_monthly", "workflow_step_metrics_weekly", "workflow_step_metrics_monthly",
+}  # fmt: skip
+"""Nothing is planted for these; the reference, or tests of their own, judge them."""
+
 EXAMPLE = re.compile(r"```sql\n(.*?)```\n\n```text\n.*?```\n", re.DOTALL)
 
 
@@ -30,7 +36,7 @@ def test_every_known_fact_of_the_demo_holds_in_what_is_published(lab: Lab) -> No
     truth = demo.generate(SCALE).truth
     published: dict[str, list[dict[str, Any]]] = {mart.name: lab.rows(mart.name) for mart in MARTS}
     facts = [fact for fact in truth.facts if fact.mart in published]
-    assert {fact.mart for fact in facts} >= {mart.name for mart in MARTS if mart.dated}
+    assert {fact.mart for fact in facts} >= {mart.name for mart in MARTS if mart.dated} - WITHOUT_FACTS
     assert [fact for fact in facts if not fact.holds_in(published[fact.mart])] == []
 
     counts = lab.warehouse.execute(

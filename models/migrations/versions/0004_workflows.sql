@@ -15,7 +15,6 @@ create table control.duration_buckets (
     upper_microseconds bigint not null,
     constraint pk_duration_buckets primary key (bucket)
 );
-comment on table control.duration_buckets is 'Bounds of the buckets of marts.duration_histogram; never changed.';
 comment on column control.duration_buckets.lower_microseconds is 'Inclusive.';
 comment on column control.duration_buckets.upper_microseconds is 'Inclusive.';
 insert into control.duration_buckets (bucket, lower_microseconds, upper_microseconds)

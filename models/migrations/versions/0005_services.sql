@@ -6,7 +6,6 @@ create table control.series_fits (
     last_used_at timestamptz not null default now(),
     primary key (fingerprint)
 );
-comment on table control.series_fits is 'Forecasts by content of the series: what has been fitted is not fitted again.';
 comment on column control.series_fits.fingerprint is 'Hash of the values, the granularity and the version of the method.';
 comment on column control.series_fits.result is 'What the fit gave: model, values, scores.';
 comment on column control.series_fits.last_used_at is 'Fits that no run has asked for in a while are dropped.';
@@ -21,7 +20,6 @@ create table control.sent_alerts (
     sent_at timestamptz,
     primary key (goal_id, channel)
 );
-comment on table control.sent_alerts is 'Alerts of KPI goals that have left Weir, or are on their way: one per goal and channel, for good.';
 comment on column control.sent_alerts.channel is 'Name of the channel: log, webhook.';
 comment on column control.sent_alerts.date is 'Day of the goal on which it fired.';
 comment on column control.sent_alerts.state is 'pending, sending, sent, or unknown (may have arrived; never sent again).';
