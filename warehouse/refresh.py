@@ -16,7 +16,7 @@ from typing import Self
 from psycopg.types.json import Jsonb
 
 from warehouse import computed, gate, lock, plan, publish, quarantine, transform, warm_up
-from warehouse.catalog import APPLICATIONS, CALENDAR, mart
+from warehouse.catalog import APPLICATIONS, CALENDAR, MARTS, mart
 from warehouse.database import Connection, connect, fetch_row, session
 from warehouse.errors import BlockedError, WeirError
 from warehouse.extract import Batch, Reading, extract
@@ -307,8 +307,11 @@ class Refresh:
                 )
 
     def _keep_first_day(self) -> None:
-        """Write the first day with data to the state directory, where the partition calendar is begun with it."""
-        (first,) = fetch_row(self.warehouse, "select min(first_date)::text from control.applications")
+        """Write the first day that was published to the state directory: the partition calendar begins with it."""
+        days = [each.name for each in MARTS if each.dated and each.grain == "day"]
+        (first,) = fetch_row(
+            self.warehouse, "select min(partition_start)::text from control.publications where mart = any (%s)", (days,)
+        )
         path = self.places.home / "first_day"
         if first and (not path.exists() or path.read_text(encoding="utf-8") != first):
             path.write_text(str(first), encoding="utf-8")
