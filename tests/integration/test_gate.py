@@ -85,7 +85,7 @@ DUMMIES = {"uuid": "'00000000-0000-4000-8000-000000000999'", "text": "'x'", "dat
 
 
 def rows_where_there_are_none(lab: Lab, mart: Mart) -> list[str]:
-    """In a candidate that these data leave empty: a row of no run twice, with negative counts, and one of nulls."""
+    """In a candidate that these data leave empty: a row twice, with negative counts, one of no run, one of nulls."""
     rows = lab.warehouse.execute(f"select count(*) from candidate.{mart.name}").fetchone()
     if rows != (0,):
         return []
@@ -96,9 +96,11 @@ def rows_where_there_are_none(lab: Lab, mart: Mart) -> list[str]:
             (mart.name,),
         ).fetchall()
     )
-    values = ", ".join(DUMMIES.get(str(type_), "-1") for type_ in types.values())
-    row = f"insert into candidate.{mart.name} ({', '.join(map(str, types))}) values ({values})"
-    return [row, row, f"insert into candidate.{mart.name} default values"]
+    row = f"insert into candidate.{mart.name} ({', '.join(map(str, types))}) values ("
+    of_no_run = row + ", ".join(DUMMIES.get(str(type_), "-1") for type_ in types.values()) + ")"
+    day = f"(select max(partition_start) from control.run_partitions where mart = '{mart.name}')"
+    of_the_run = of_no_run.replace(DUMMIES["date"], day)
+    return [of_the_run, of_the_run, of_no_run, f"insert into candidate.{mart.name} default values"]
 
 
 HAPPENED = ", ".join(
