@@ -13,7 +13,6 @@ rows_judged as (
     select
         month as partition_start,
         case
-            when month <> {{ month_of('month') }} then 'month is its first day'
             when value_count < 1 then 'value_count >= 1'
             when value_min > value_last or value_last > value_max then 'value_min <= value_last <= value_max'
             when

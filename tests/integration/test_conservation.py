@@ -346,7 +346,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "what converts has reached its goal or is completed",
         change(EXECUTIONS, "is_converted = true", "goal_reached_at is null and status = 'failed'"),
     ),
-    Mutation(OF_KPI_MONTHS, "month is its first day", change(KPI_MONTHS, "month = month + 1")),
     Mutation(OF_KPI_MONTHS, "value_count >= 1", change(KPI_MONTHS, "value_count = 0")),
     Mutation(OF_KPI_MONTHS, ORDER, change(KPI_MONTHS, "value_last = value_max + 1")),
     Mutation(OF_KPI_MONTHS, MEAN, change(KPI_MONTHS, f"value_sum = value_count * value_max::text::numeric + {TINY}")),
