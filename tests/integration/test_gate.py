@@ -98,7 +98,7 @@ def rows_where_there_are_none(lab: Lab, mart: Mart) -> list[str]:
     )
     row = f"insert into candidate.{mart.name} ({', '.join(map(str, types))}) values ("
     of_no_run = row + ", ".join(DUMMIES.get(str(type_), "-1") for type_ in types.values()) + ")"
-    day = f"(select max(partition_start) from control.run_partitions where mart = '{mart.name}')"
+    day = f"(select min(partition_start) from control.run_partitions where mart = '{mart.name}')"
     of_the_run = of_no_run.replace(DUMMIES["date"], day)
     return [of_the_run, of_the_run, of_no_run, f"insert into candidate.{mart.name} default values"]
 
