@@ -1,0 +1,111 @@
+"""What the commands that report show: as tables, and what stands behind them for ``--json``."""
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from orchestration.printing import age, one_line, out, table_of
+
+if TYPE_CHECKING:
+    from warehouse.extract import SourceProof
+    from warehouse.refresh import Outcome, Refresh
+    from warehouse.status import Failure, MartStatus, QuarantineStatus, UnsentAlert, WithoutForecast
+
+
+def print_status(
+    marts: "list[MartStatus]",
+    quarantine: "list[QuarantineStatus]",
+    failures: "list[Failure]",
+    without: "list[WithoutForecast]",
+    unsent: "list[UnsentAlert]",
+) -> None:
+    """Print what stands in the marts; below it only the tables that have something to say."""
+    now = dt.datetime.now(dt.UTC)
+    table = table_of(
+        "application", "mart", ">partitions", ">rows", "as of", "published", ">pending", ">late", ">failed"
+    )
+    for mart in marts:
+        published = f"{age(now - mart.last_published_at)} ago" if mart.last_published_at else "never"
+        table.add_row(
+            mart.application, mart.mart, f"{mart.partitions:,}", f"{mart.rows:,}",
+            f"{mart.as_of:%Y-%m-%d %H:%M}Z" if mart.as_of else "", published,
+            f"{mart.pending:,}", f"{mart.late:,}", f"{mart.failed_checks:,}",
+        )  # fmt: skip
+    out.print(table)
+    if quarantine:
+        table = table_of("quarantined in", "reason", ">entries", ">rows")
+        for entry in quarantine:
+            table.add_row(entry.source_table, entry.reason, f"{entry.entries:,}", f"{entry.rows:,}")
+        out.print(table)
+    if failures:
+        table = table_of("failed check of", "check", "engine", "severity", "observed", "expected", ">days", "first day")
+        for failure in failures:
+            table.add_row(
+                failure.mart or failure.application, failure.check_name, failure.engine, failure.severity,
+                failure.observed or "", failure.expected or "", f"{failure.days:,}", str(failure.first_day or ""),
+            )  # fmt: skip
+        out.print(table)
+    if without:
+        table = table_of("no forecast of", "metric type", "unit", "granularity", "because")
+        for each in without:
+            table.add_row(each.service_name, each.metric_type, each.unit, each.granularities, each.status)
+        out.print(table)
+    if unsent:
+        table = table_of("alert of", "date", "channel", "state", ">attempts", "last error")
+        for alert in unsent:
+            table.add_row(
+                alert.goal, str(alert.date), alert.channel, alert.state, f"{alert.attempts:,}", alert.last_error or ""
+            )
+        out.print(table)
+
+
+def print_proofs(found: "list[SourceProof]") -> None:
+    """Print per source table what its comparison with raw found."""
+    table = table_of("source table", ">rows", ">differing", "keys", ">seconds")
+    for item in found:
+        proof = item.proof
+        table.add_row(
+            item.source_table, f"{proof.rows:,}" if proof else "", f"{proof.differing:,}" if proof else "",
+            ", ".join(proof.keys) if proof else "never extracted", f"{item.seconds:.1f}",
+        )  # fmt: skip
+    out.print(table)
+
+
+def print_run(refresh: "Refresh", seconds: dict[str, float], total: float) -> None:
+    """Print what a run published and held back, and the seconds that its stages took."""
+    from warehouse.refresh import partitions_of
+
+    table = table_of("application", "mart", ">partitions", ">rows", "result")
+    for outcome in refresh.outcomes.values():
+        for name, partitions, rows in partitions_of(outcome):
+            held = len(outcome.held_back.get(name, ()))
+            kept = "held back" if outcome.status == "blocked" else "not published"
+            result = "published" if name in outcome.rows else kept
+            table.add_row(
+                outcome.application, name, f"{partitions:,}", f"{rows:,}",
+                f"{result}, {held:,} days held back" if held and name in outcome.rows else result,
+            )  # fmt: skip
+    if table.row_count:
+        out.print(table)
+    elif not any(outcome.error for outcome in refresh.outcomes.values()):
+        out.print("nothing to do: the marts are up to date")
+    out.print(f"{total:.1f} s: " + ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()), soft_wrap=True)
+
+
+def outcome_of(outcome: "Outcome") -> dict[str, Any]:
+    """What became of one application in a run, for ``--json``."""
+    from warehouse.refresh import partitions_of
+
+    return {
+        "status": outcome.status,
+        "error": one_line(outcome.error) if outcome.error else None,
+        "changed_rows": outcome.batch.changed if outcome.batch else None,
+        "marts": {
+            name: {
+                "partitions": partitions,
+                "rows": rows,
+                "held_back": sorted(str(day) for day in outcome.held_back.get(name, ())),
+            }
+            for name, partitions, rows in partitions_of(outcome)
+        },
+        "failed_checks": [check for check in outcome.checks if not check.success],
+    }
