@@ -630,7 +630,7 @@ def as_ordinary_user(*arguments: str, **settings: object) -> Answer:
     """
     prelude = """
         import difflib, os, pwd, sys, encodings.idna
-        from orchestration import cli
+        from orchestration import cli, dagster_home, run
         from warehouse import extract, loading, plan, refresh, schema, status
     """
     parts = [prelude, become_nobody if os.geteuid() == 0 else "", "cli.main()"]

@@ -227,14 +227,12 @@ forecasts_expected as (
 anomalies_compared as (
 
     select
-        d.date, count(a.date) as row_count, count(c.date) as expected_row_count,
+        d.date,
+        (select count(*) from intermediate.computed_kpi_anomalies as a where a.date = d.date) as expected_row_count,
+        count(c.date) as row_count,
         count(h.date) filter (where h.value_sum::double precision = c.value) as known
     from run_days as d
-    left join intermediate.computed_kpi_anomalies as a on a.date = d.date
-    left join candidate.kpi_anomalies as c
-        on
-            c.date = d.date and c.service_name = a.service_name and c.metric_type = a.metric_type
-            and c.segment = a.segment and c.unit = a.unit
+    left join candidate.kpi_anomalies as c on c.date = d.date
     left join history as h
         on
             h.date = c.date and h.service_name = c.service_name and h.metric_type = c.metric_type
@@ -275,6 +273,6 @@ select 'kpi_forecast_accuracy', 'row_count', null, (select count(*) from candida
 union all
 select 'kpi_correlations', 'row_count', null, (select count(*) from candidate.kpi_correlations), (select count(*) from intermediate.computed_kpi_correlations)
 union all
-select 'kpi_anomalies', 'row_count', date, expected_row_count, row_count from anomalies_compared
+select 'kpi_anomalies', 'row_count', date, row_count, expected_row_count from anomalies_compared
 union all
-select 'kpi_anomalies', 'value_sum', date, expected_row_count, known from anomalies_compared
+select 'kpi_anomalies', 'value', date, known, row_count from anomalies_compared
