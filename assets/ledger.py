@@ -7,9 +7,11 @@ crash between the commit and the events, or a run that Dagster never saw, is mad
 """
 
 import datetime as dt
+import functools
 import itertools
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import dagster as dg
 from dagster._core.events import (  # public by no other way; a test walks through all that is used here
@@ -20,12 +22,23 @@ from dagster._core.events import (  # public by no other way; a test walks throu
 )
 from dagster._core.events.log import EventLogEntry
 
-from assets import specs
+from assets import events, specs
 from warehouse.catalog import MARTS, mart
 from warehouse.database import Connection, fetch_row
 
-BATCH = 1000
-"""Events in one statement: 0.4 ms each; one by one they cost 11 to 30 ms."""
+REFRESH = "refresh"
+"""The name of the job that all publications are events of."""
+
+MARKS: Mapping[str, object] = {
+    "partition": "@partition@",
+    "publication": 7_000_000_001,
+    "run_id": "@run@",
+    "as_of": 7_000_000_002.5,
+    "row_count": 7_000_000_003,
+    "content_hash": "@hash@",
+    "source_rows": 7_000_000_004,
+}
+"""The columns of a publication, with values that stand nowhere else in its event."""
 
 MOST_FAILURES = 1000
 """Partitions of a mart that one run shows as failed, one by one; where more are bad, the check tells."""
@@ -50,21 +63,26 @@ def tell(
     """
     cursor = _cursor_name(warehouse)
     known = int(instance.run_storage.get_cursor_values({cursor}).get(cursor, "0"))
-    rows = warehouse.execute(
-        "select distinct on (mart, partition_start) mart, partition_start, publication_id, run_id, as_of, row_count,"
-        " content_hash, source_row_count, published_at from control.publications where publication_id > %s"
-        " order by mart, partition_start, publication_id desc",
-        (known,),
-    ).fetchall()
+    rows = [
+        (str(name), dict(zip(MARKS, row, strict=True)))
+        for name, *row in warehouse.execute(
+            "select distinct on (mart, partition_start) mart, partition_start::text, publication_id, run_id,"
+            " extract(epoch from as_of)::double precision, row_count, content_hash, coalesce(source_row_count, 0)"
+            " from control.publications where publication_id > %s"
+            " order by mart, partition_start, publication_id desc",
+            (known,),
+        )
+    ]
     names = {each.name for each in MARTS}  # a later version may have dropped one
     told = 0
-    for name, of_mart in itertools.groupby(rows, key=lambda row: str(row[0])):
+    for name, of_mart in itertools.groupby(rows, key=lambda row: row[0]):
         if name in names:
-            for batch in _batches(_materialization(name, (pictures or {}).get(name, {}), *row[1:]) for row in of_mart):
-                instance.event_log_storage.store_event_batch(batch)
-                told += len(batch)
+            publications = [publication for _, publication in of_mart]
+            event_of = functools.partial(_materialization, name, (pictures or {}).get(name, {}))
+            events.store(instance, event_of, MARKS, publications)
+            told += len(publications)
     if rows:
-        last = max(int(str(row[2])) for row in rows)
+        last = max(int(str(publication["publication"])) for _, publication in rows)
         instance.run_storage.set_cursor_values({cursor: str(last)})
     return told
 
@@ -82,11 +100,16 @@ def tell_failures(
     for name, days in held_back.items():
         for day in sorted(day for day in days if day is not None)[-MOST_FAILURES:]:
             event = DagsterEvent.build_asset_materialization_planned_event(
-                "refresh",
-                f"publish_{mart(name).application}",
+                REFRESH,
+                op_name(mart(name).application),
                 AssetMaterializationPlannedData(specs.mart_key(mart(name)), partition=day.isoformat()),
             )
             instance.report_dagster_event(event, run_id=run_id)
+
+
+def op_name(application: str) -> str:
+    """The name of the op that publishes an application."""
+    return f"publish_{application}"
 
 
 def _cursor_name(warehouse: Connection) -> str:
@@ -99,29 +122,19 @@ def _cursor_name(warehouse: Connection) -> str:
 
 
 def _materialization(
-    name: str,
-    pictures: Mapping[str, dg.MetadataValue],
-    day: object,
-    publication_id: object,
-    run_id: object,
-    as_of: object,
-    row_count: object,
-    content_hash: object,
-    source_row_count: object,
-    published_at: object,
+    name: str, pictures: Mapping[str, dg.MetadataValue], publication: Mapping[str, Any]
 ) -> EventLogEntry:
-    assert isinstance(as_of, dt.datetime) and isinstance(published_at, dt.datetime)
     published = mart(name)
-    step = f"publish_{published.application}"
+    step = op_name(published.application)
     materialization = dg.AssetMaterialization(
         specs.mart_key(published),
-        partition=None if day is None else str(day),
+        partition=publication["partition"],
         metadata={
-            "dagster/row_count": int(str(row_count)),
-            "publication": int(str(publication_id)),
-            "content_hash": str(content_hash),
-            "source_rows": int(str(source_row_count or 0)),
-            "as_of": dg.TimestampMetadataValue(as_of.timestamp()),
+            "dagster/row_count": publication["row_count"],
+            "publication": publication["publication"],
+            "content_hash": publication["content_hash"],
+            "source_rows": publication["source_rows"],
+            "as_of": dg.TimestampMetadataValue(publication["as_of"]),
             **pictures,
         },
     )
@@ -129,20 +142,14 @@ def _materialization(
         error_info=None,
         level=20,
         user_message="",
-        run_id=str(run_id),
+        run_id=publication["run_id"],
         timestamp=time.time(),
-        job_name="refresh",
+        job_name=REFRESH,
         step_key=step,
         dagster_event=DagsterEvent(
             event_type_value=DagsterEventType.ASSET_MATERIALIZATION.value,
-            job_name="refresh",
+            job_name=REFRESH,
             step_key=step,
             event_specific_data=StepMaterializationData(materialization, []),
         ),
     )
-
-
-def _batches(events: Iterable[EventLogEntry]) -> Iterator[list[EventLogEntry]]:
-    rest = iter(events)
-    while batch := list(itertools.islice(rest, BATCH)):
-        yield batch

@@ -93,7 +93,7 @@ def published_assets(application: str, partitions: specs.Partitions) -> dg.Asset
     """
 
     @dg.multi_asset(
-        name=f"publish_{application}",
+        name=ledger.op_name(application),
         specs=list(specs.published(application, partitions)),
         check_specs=list(specs.checks(application)),
         can_subset=True,  # what is not built this time yields neither results nor checks

@@ -3,9 +3,8 @@
 import dagster as dg
 
 from assets import specs
+from assets.ledger import REFRESH
 from warehouse.catalog import MARTS
-
-REFRESH = "refresh"
 
 # A job's partitioned assets must share their partitions: weeks and months follow their days inside the op.
 OF_OTHER_GRAIN = [specs.mart_key(mart) for mart in MARTS if mart.dated and mart.grain != "day"]

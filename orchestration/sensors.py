@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from assets.ledger import REFRESH
 from orchestration import settings
-from orchestration.jobs import REFRESH, refresh_job
+from orchestration.jobs import refresh_job
 from warehouse import schema
 from warehouse.alerts import Channel, LogChannel, WebhookChannel, send_pending
 from warehouse.database import fetch_row, session

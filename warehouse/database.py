@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import psycopg
-from psycopg import conninfo
+from psycopg import conninfo, sql
 
 from warehouse.errors import ConfigurationError
 
@@ -123,7 +123,7 @@ def check_locks(connection: Connection, needed: int = MINIMUM_LOCKS) -> None:
         )
 
 
-def fetch_row(connection: Connection, query: str, parameters: object = None) -> tuple[object, ...]:
+def fetch_row(connection: Connection, query: str | sql.Composable, parameters: object = None) -> tuple[object, ...]:
     """The only row of a query that always has one."""
     row = connection.execute(query, parameters).fetchone()  # type: ignore[call-overload]
     assert row is not None

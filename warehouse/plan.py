@@ -516,7 +516,7 @@ def _has_due_facts(warehouse: Connection, application: str) -> bool:
     (exists,) = fetch_row(warehouse, "select to_regclass(%s) is not null", (f"intermediate.{due}",))
     return bool(
         exists
-        and fetch_row(warehouse, sql.SQL("select exists (select from {})").format(sql.Identifier("intermediate", due)))[  # type: ignore[arg-type]
+        and fetch_row(warehouse, sql.SQL("select exists (select from {})").format(sql.Identifier("intermediate", due)))[
             0
         ]
     )

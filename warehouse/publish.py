@@ -148,7 +148,7 @@ def _replace(warehouse: Connection, parameters: Parameters, mart: Mart, days: Co
                 " where not exists (select from {mart} as m where {same_key})"
             ).format(**words)
         )
-        (rows,) = fetch_row(warehouse, sql.SQL("select count(*) from {candidate}").format(**words))  # type: ignore[arg-type]
+        (rows,) = fetch_row(warehouse, sql.SQL("select count(*) from {candidate}").format(**words))
     warehouse.execute(
         sql.SQL(
             "with ledger as (insert into control.publications (run_id, application, mart, partition_start,"

@@ -19,9 +19,11 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import sqlalchemy
+from dagster._serdes import serialize_value
 
 from assets import ledger, specs
-from orchestration import sensors
+from orchestration import dagster_home, sensors
 from orchestration.definitions import build_defs
 from tests.command_line import REPOSITORY, end, start, weir
 from tests.integration.test_incremental import AS_OF, BEGINNING, TASKS, metric
@@ -73,6 +75,41 @@ def test_dagster_is_told_what_the_ledger_says_whatever_was_missed(lab: Lab) -> N
         ).fetchone() or (None, None)
         assert (metadata["dagster/row_count"].value, metadata["content_hash"].value) == (rows, content_hash)
         assert event.run_id == last.parameters.run_id
+
+
+def test_many_events_at_once_are_those_that_dagster_would_write(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DAGSTER_HOME", dagster_home.URL_VARIABLE):
+        monkeypatch.setenv(name, "")  # restored after what is set below
+    lab.write(*BEGINNING)
+    lab.run(AS_OF, gate_open=True)
+    with dagster_home.open_instance(lab.home, lab.server) as instance:
+        ledger.tell(instance, lab.warehouse)
+        assert told(instance) == published(lab)
+        key = specs.mart_key(mart("analytics_daily_metrics"))
+        records = instance.fetch_materializations(key, limit=10_000).records
+        assert len(records) == len(published(lab)["analytics_daily_metrics"]) > 10
+        again = [json.loads(serialize_value(record.event_log_entry)) for record in records]
+        with instance.event_log_storage.index_connection() as connection:  # type: ignore[attr-defined]
+            rows = connection.execute(
+                sqlalchemy.text(
+                    "select event, run_id, partition from event_logs where asset_key = :key order by id desc"
+                ),
+                {"key": key.to_string()},
+            ).fetchall()
+        assert [json.loads(row.event) for row in rows] == again
+        for row, record in zip(rows, records, strict=True):
+            materialization = record.asset_materialization
+            assert materialization is not None and (record.run_id, record.partition_key) == (row.run_id, row.partition)
+            publication = lab.warehouse.execute(
+                "select publication_id, row_count, content_hash, source_row_count, partition_start::text"
+                " from control.publications where publication_id = %s",
+                (materialization.metadata["publication"].value,),
+            ).fetchone()
+            shown = [
+                materialization.metadata[each].value
+                for each in ("publication", "dagster/row_count", "content_hash", "source_rows")
+            ]
+            assert publication == (*shown, row.partition)
 
 
 def test_days_that_were_held_back_show_as_failed() -> None:

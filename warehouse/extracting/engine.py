@@ -453,7 +453,7 @@ class _Work:
 
     def _rows_there(self) -> int:
         query = sql.SQL("select count(*) from {}").format(self._relation)
-        return int(str(fetch_row(self.source, query)[0]))  # type: ignore[arg-type]
+        return int(str(fetch_row(self.source, query)[0]))
 
     def _pipe(self, condition: sql.Composed | None, prepare: Callable[[], sql.Composed]) -> int:
         query = sql.SQL("select {} from {} as t").format(selected(self.shape.columns), self._relation)

@@ -200,7 +200,7 @@ class Image:
         with _ExplainedKeys(self.table):
             inserted, updated = fetch_row(
                 self.warehouse,
-                self._sql(  # type: ignore[arg-type]
+                self._sql(
                     "with merged as ("
                     " insert into {raw} as r ({columns}, _batch_id) select {i_columns}, {batch} from {incoming} as i"
                     " on conflict ({key}) do update set {set}, _batch_id = excluded._batch_id"
@@ -258,7 +258,7 @@ class Image:
             self.warehouse.execute(sql.SQL("drop table if exists pg_temp.{}").format(name))
 
     def _count(self, query: str) -> int:
-        (count,) = fetch_row(self.warehouse, self._sql(query))  # type: ignore[arg-type]
+        (count,) = fetch_row(self.warehouse, self._sql(query))
         return int(str(count))
 
     def _sql(self, query: str, **more: sql.Composable) -> sql.Composed:
