@@ -12,7 +12,7 @@ demo: install  ## install, start PostgreSQL, generate data, run the whole pipeli
 	@$(BIN)/weir demo
 
 test: install  ## install, then run every test
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
 
 install: $(STAMP)  ## install into .venv from the lock file
 

@@ -8,6 +8,25 @@ import pytest
 from tests.support import Lab, make_database, make_templates
 from warehouse.server import EmbeddedServer
 
+LONGEST = (
+    "test_gate.py",
+    "test_histories.py",
+    "test_dagster.py",
+    "test_demo_truth.py",
+    "test_cli.py",
+    "test_workflow_history.py",
+    "test_external_servers.py",
+    "test_services.py",
+    "test_real_data.py",
+    "test_incremental.py",
+)
+"""Files that take minutes. They begin first, so that no worker is left with one of them when all else is done."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
+
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
