@@ -73,3 +73,92 @@ fractions that the contract cuts. #}
         when {{ starts_at }} < {{ utc_midnight(earliest_date) }} then 'before_earliest_date'
     end
 {%- endmacro %}
+
+{# For a from clause: one row per element of a column of slots, with the named columns of the relation it comes from,
+its position, starts_at, ends_at, and why it cannot be used (reason and value; null where it can). One row at no
+position where the column is no array. The relation has earliest_date. Arrays stay behind: they are large. #}
+{% macro judged_slots(relation, slots, columns) -%}
+(
+    with texts as {{ computed_once() }} (
+
+        select
+            {% for column in columns %}{{ relation }}.{{ column }}, {% endfor %}
+            {{ relation }}.earliest_date,
+            elements.ordinal::integer - 1 as position,
+            elements.element,
+            {{ text_member('elements.element', 'start') }} as start_text,
+            {{ text_member('elements.element', 'end') }} as end_text
+        from {{ relation }}
+        {{ array_elements(relation ~ '.' ~ slots) }}
+
+    ),
+
+    timed as {{ computed_once() }} (
+
+        select
+            {{ columns | join(', ') }},
+            earliest_date,
+            position,
+            element,
+            {{ parse_instant('start_text') }} as starts_at,
+            {{ parse_instant('end_text') }} as ends_at
+        from texts
+
+    ),
+
+    judged as (
+
+        select
+            *,
+            {{ slot_reason('starts_at', 'ends_at', 'earliest_date') }} as reason
+        from timed
+
+    )
+
+    select
+        {{ columns | join(', ') }},
+        position,
+        starts_at,
+        ends_at,
+        reason,
+        case when reason is not null then left(element::text, 1000) end as value
+    from judged
+    union all
+    select
+        {{ columns | join(', ') }},
+        null as position,
+        null as starts_at,
+        null as ends_at,
+        'slots_not_array' as reason,
+        left({{ slots }}::text, 1000) as value
+    from {{ relation }}
+    where not {{ is_array(slots) }}
+)
+{%- endmacro %}
+
+{# For a from clause: usable slots clipped to the windows that they touch, with the named columns, the local day, the
+borders on the epoch-minute grid, and slots_count: 1 in the first window of each day, 0 where the slot goes on over a
+UTC midnight inside the day. A usable slot is at most 31 days long: an index on its start finds those in reach. #}
+{% macro slots_in_windows(slots, windows, columns) -%}
+(
+    select
+        {% for column in columns %}{{ slots }}.{{ column }}, {% endfor %}
+        {{ windows }}.date,
+        case
+            when {{ windows }}.opens_day or {{ slots }}.starts_at >= {{ windows }}.starts_at then 1 else 0
+        end as slots_count,
+        {{ epoch_minute('greatest(' ~ slots ~ '.starts_at, ' ~ windows ~ '.starts_at)') }} as starts_minute,
+        {{ epoch_minute('least(' ~ slots ~ '.ends_at, ' ~ windows ~ '.ends_at)') }} as ends_minute
+    from {{ slots }}
+    {{ cross_join_days(utc_date(slots ~ '.starts_at'), utc_date(slots ~ '.ends_at')) }}
+    inner join {{ windows }}
+        on
+            {{ slots }}.timezone = {{ windows }}.timezone
+            and days.date = {{ windows }}.utc_date
+            and {{ slots }}.starts_at < {{ windows }}.ends_at
+            and {{ slots }}.ends_at > {{ windows }}.starts_at
+    where
+        {{ slots }}.starts_at >= (select min(starts_at) - interval '31 days' from {{ windows }})
+        and {{ slots }}.starts_at < (select max(ends_at) from {{ windows }})
+)
+{%- endmacro %}

@@ -38,6 +38,18 @@ quarantined as materialized (
 
 ),
 
+-- From the first through the last window. A date as written, with its offset, is within a day of the UTC date: what
+-- the texts' first ten characters show to be elsewhere need not be read any further.
+reach as (
+
+    select
+        min(starts_at) as first_at, max(ends_at) as last_at,
+        to_char((min(starts_at) at time zone 'UTC')::date - 1, 'YYYY-MM-DD') as first_text,
+        to_char((max(ends_at) at time zone 'UTC')::date + 1, 'YYYY-MM-DD') as last_text
+    from windows
+
+),
+
 elements as (
 
     select
@@ -57,13 +69,24 @@ elements as (
 
 ),
 
-elements_judged as materialized (
+elements_in_reach as materialized (
 
-    select e.*, u.timezone, q.reason is null as is_used
+    select e.*
     from elements as e
+    where left(e.slot ->> 'start', 10) collate "C" <= (select reach.last_text from reach)
+        and left(e.slot ->> 'end', 10) collate "C" >= (select reach.first_text from reach)
+
+),
+
+used as materialized (
+
+    select e.*, u.timezone
+    from elements_in_reach as e
     inner join users as u on u.user_id = e.user_id
-    left join quarantined as q
-        on q.source_table = e.source_table and q.id = e.id and q.position = e.position
+    where not exists (
+        select from quarantined as q
+        where q.source_table = e.source_table and q.id = e.id and q.position = e.position
+    )
 
 ),
 
@@ -78,35 +101,47 @@ slots as materialized (
         case when length(slot ->> 'end') in (20, 25) then slot ->> 'end' else regexp_replace(
             regexp_replace(slot ->> 'end', '(\.\d{6})\d+', '\1'), '([+-]\d\d):?(\d\d):?(\d\d)$', '\1:\2:\3'
         ) end::timestamptz as ends_at
-    from elements_judged
-    where is_used  -- not "reason is null", of which the planner expects no row
+    from used
+
+),
+
+-- Cut at UTC midnights: what falls into them is found by zone and UTC date, and minutes of parts add up.
+cuts as materialized (
+
+    select
+        w.timezone, w.date, (w.starts_at at time zone 'UTC')::date + d as utc_date,
+        greatest(w.starts_at, ((w.starts_at at time zone 'UTC')::date + d)::timestamp at time zone 'UTC') as starts_at,
+        least(w.ends_at, ((w.starts_at at time zone 'UTC')::date + d + 1)::timestamp at time zone 'UTC') as ends_at
+    from windows as w
+    cross join lateral generate_series(0, (w.ends_at at time zone 'UTC')::date - (w.starts_at at time zone 'UTC')::date) as d
 
 ),
 
 pieces as materialized (
 
     select
-        s.source_table, s.id, s.user_id, s.category_id, w.date,
-        floor(extract(epoch from least(s.ends_at, w.ends_at)) / 60)
-        - floor(extract(epoch from greatest(s.starts_at, w.starts_at)) / 60) as minutes
+        s.source_table, s.id, s.user_id, s.category_id, c.date,
+        floor(extract(epoch from least(s.ends_at, c.ends_at)) / 60)
+        - floor(extract(epoch from greatest(s.starts_at, c.starts_at)) / 60) as minutes
     from slots as s
-    cross join lateral generate_series(-1, (s.ends_at at time zone 'UTC')::date - (s.starts_at at time zone 'UTC')::date + 1) as d
-    inner join windows as w
-        on w.timezone = s.timezone and w.date = (s.starts_at at time zone 'UTC')::date + d
-        and w.starts_at < s.ends_at and w.ends_at > s.starts_at
+    cross join lateral generate_series(0, (s.ends_at at time zone 'UTC')::date - (s.starts_at at time zone 'UTC')::date) as d
+    inner join cuts as c
+        on c.timezone = s.timezone and c.utc_date = (s.starts_at at time zone 'UTC')::date + d
+        and c.starts_at < s.ends_at and c.ends_at > s.starts_at
 
 ),
 
 completions as materialized (
 
-    select t.user_id, coalesce(t.category_id, '00000000-0000-0000-0000-000000000000') as category_id, w.date
+    select t.user_id, coalesce(t.category_id, '00000000-0000-0000-0000-000000000000') as category_id, c.date
     from raw.scheduling__tasks as t
     inner join users as u on u.user_id = t.user_id
-    cross join generate_series(-1, 1) as d
-    inner join windows as w
-        on w.timezone = u.timezone and w.date = (t.completed_at at time zone 'UTC')::date + d
-        and w.starts_at <= t.completed_at and w.ends_at > t.completed_at
-    where t.deleted_at is null and isfinite(t.completed_at) and t.completed_at >= (select earliest_date::timestamp at time zone 'UTC' from parameters)
+    inner join cuts as c
+        on c.timezone = u.timezone and c.utc_date = (t.completed_at at time zone 'UTC')::date
+        and c.starts_at <= t.completed_at and c.ends_at > t.completed_at
+    where t.deleted_at is null
+        and t.completed_at >= (select greatest(earliest_date::timestamp at time zone 'UTC', reach.first_at) from parameters cross join reach)
+        and t.completed_at < (select reach.last_at from reach)
 
 ),
 
@@ -240,6 +275,20 @@ months_compared as (
         ('focus_minutes', coalesce(o.focus, 0), e.focus)
     ) as equations (equation, observed, expected)
 
+),
+
+-- All of them, wherever they are: none is lost on the way from raw to the facts.
+elements_counted as (
+
+    select sum(jsonb_array_length(slots)) as row_count
+    from (
+        select user_id, scheduled_slots as slots from raw.scheduling__tasks
+        where deleted_at is null and status <> 'cancelled'
+        union all
+        select user_id, focus_slots from raw.scheduling__user_calendar_days
+    ) as arrays
+    where user_id in (select users.user_id from users) and jsonb_typeof(slots) = 'array'
+
 )
 
 select mart, 'row_count' as equation, date as partition_start, row_count::numeric as observed, expected_row_count::numeric as expected
@@ -253,7 +302,7 @@ select 'analytics_monthly_metrics', equation, month, observed, expected from mon
 union all
 select
     null, 'slots_read_equal_used_and_left_out', null,
-    (select count(*) from elements_judged),
+    (select coalesce(elements_counted.row_count, 0) from elements_counted),
     (select count(position) from intermediate.int_scheduling__task_slots)
     + (select count(position) from intermediate.int_scheduling__focus_slots)
 union all

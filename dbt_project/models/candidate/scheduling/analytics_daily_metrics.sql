@@ -81,7 +81,7 @@ focus_source as (
     select
         user_id,
         date,
-        count(*) as source_rows
+        sum(slots_count) as source_rows
     from focus_days
     group by user_id, date
 

@@ -7,22 +7,9 @@ with completions as (
 
 ),
 
-run_days as (
-
-    select * from {{ run_days_of_application('scheduling') }} as run_days
-
-),
-
 windows as (
 
-    select
-        local_days.timezone,
-        local_days.date,
-        local_days.starts_at,
-        local_days.ends_at
-    from {{ source('control', 'local_days') }} as local_days
-    inner join run_days
-        on local_days.date = run_days.date
+    select * from {{ ref('int_scheduling__run_windows') }}
 
 ),
 
@@ -34,11 +21,10 @@ completed_in_days as (
         windows.date,
         completions.category_id
     from completions
-    {{ cross_join_local_dates('completions.completed_at', 'completions.completed_at') }}
     inner join windows
         on
             completions.timezone = windows.timezone
-            and touched.date = windows.date
+            and {{ utc_date('completions.completed_at') }} = windows.utc_date
             and completions.completed_at >= windows.starts_at
             and completions.completed_at < windows.ends_at
     where

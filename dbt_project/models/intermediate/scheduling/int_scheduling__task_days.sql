@@ -15,7 +15,7 @@ summed as (
         category_id,
         is_completed,
         sum(ends_minute - starts_minute) as minutes,
-        count(*) as slots_count
+        sum(slots_count) as slots_count
     from slot_days
     group by task_id, user_id, date, category_id, is_completed
 

@@ -56,67 +56,12 @@ tasks_that_count as (
 
 ),
 
-slots_parsed as {{ computed_once() }} (
+slots as (
 
-    select
-        tasks_that_count.*,
-        elements.ordinal::integer - 1 as position,
-        elements.element,
-        {{ text_member('elements.element', 'start') }} as start_text,
-        {{ text_member('elements.element', 'end') }} as end_text
-    from tasks_that_count
-    {{ array_elements('scheduled_slots') }}
-
-),
-
-slots_timed as {{ computed_once() }} (
-
-    select
-        *,
-        {{ parse_instant('start_text') }} as starts_at,
-        {{ parse_instant('end_text') }} as ends_at
-    from slots_parsed
-
-),
-
-slots_judged as {{ computed_once() }} (
-
-    select
-        *,
-        {{ slot_reason('starts_at', 'ends_at', 'earliest_date') }} as reason
-    from slots_timed
-
-),
-
-slots_and_non_arrays as (
-
-    select
-        task_id,
-        position,
-        user_id,
-        timezone,
-        category_id,
-        is_completed,
-        starts_at,
-        ends_at,
-        reason,
-        case when reason is not null then left(element::text, 1000) end as value
-    from slots_judged
-    union all
-    select
-        task_id,
-        null as position,
-        user_id,
-        timezone,
-        category_id,
-        is_completed,
-        null as starts_at,
-        null as ends_at,
-        'slots_not_array' as reason,
-        left(scheduled_slots::text, 1000) as value
-    from tasks_that_count
-    where not {{ is_array('scheduled_slots') }}
+    select * from {{ judged_slots(
+        'tasks_that_count', 'scheduled_slots', ['task_id', 'user_id', 'timezone', 'category_id', 'is_completed']
+    ) }} as slots
 
 )
 
-select * from slots_and_non_arrays
+select * from slots

@@ -116,25 +116,32 @@ summed as (
 
 ),
 
+-- Beside each category, the minutes of all: by a window, since a join of the sums with themselves is far larger
+-- than the planner can know.
+beside_all as (
+
+    select
+        *,
+        max(case when category_id = {{ nil_uuid() }} then scheduled_minutes end)
+            over (partition by user_id, time_period, period_start) as scheduled_minutes_of_all
+    from summed
+
+),
+
 measures as (
 
     select
-        summed.user_id,
-        summed.category_id,
-        summed.time_period,
-        summed.period_start,
-        summed.scheduled_minutes,
-        summed.completed_tasks_count,
-        summed.focus_minutes,
-        in_all.scheduled_minutes as scheduled_minutes_of_all,
-        summed.days_count
-    from summed
-    inner join summed as in_all
-        on
-            summed.user_id = in_all.user_id
-            and summed.time_period = in_all.time_period
-            and summed.period_start = in_all.period_start
-    where in_all.category_id = {{ nil_uuid() }}
+        user_id,
+        category_id,
+        time_period,
+        period_start,
+        scheduled_minutes,
+        completed_tasks_count,
+        focus_minutes,
+        scheduled_minutes_of_all,
+        days_count
+    from beside_all
+    where scheduled_minutes_of_all is not null
 
 )
 
