@@ -203,11 +203,25 @@ def test_a_webhook_that_is_not_there_is_tried_again(nothing_sent: Lab) -> None:
 
 
 def test_a_run_refits_only_series_with_a_new_complete_period(lab: Lab) -> None:
-    """Last, because it moves the lab on: days are fitted anew, weeks and months are remembered."""
+    """Last, because it moves the lab on by a day, of which one series has a value."""
+    lab.write(
+        "insert into services.metrics (service_name, metric_type, segment, value, unit, recorded_at)"
+        " values ('crm', 'revenue', 'a', 100, 'EUR', '2024-06-10T11:00:00Z')"
+    )
     with mock.patch.object(rows, "_fit", wraps=rows._fit) as fit:
         lab.run(LATER, applications=("services",), gate_open=True)
-        granularities = [granularity for call in fit.call_args_list for granularity, _ in call.args[0]]
-        assert granularities == ["day"] * 3
+        (call,) = fit.call_args_list
+        assert [(granularity, len(series)) for granularity, series in call.args[0]] == [("day", 162)]
+        ahead = (
+            "select service_name, model is not null, horizon, target_period::text from marts.kpi_forecasts"
+            " where granularity = 'day' and confidence_level = 0.5 and horizon in (1, 365)"
+            " and status = 'ok' order by 1, 3"
+        )
+        assert lab.warehouse.execute(ahead).fetchall() == [
+            (service, True, horizon, day)
+            for service in ("crm", "shop")
+            for horizon, day in ((1, "2024-06-11"), (365, "2025-06-10"))
+        ]
         fit.reset_mock()
         lab.write(
             "insert into services.kpi_goals"

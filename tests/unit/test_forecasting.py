@@ -41,7 +41,7 @@ def test_what_cannot_be_forecast_says_why() -> None:
     gaps = np.full(100, np.nan)
     gaps[::3] = 1.0
     assert forecast(np.array([1.0, 2, 3, 4]), DAY).status == "too_short"
-    assert forecast(np.r_[days(60), np.full(40, np.nan)], DAY).status == "stale"
+    assert forecast(days(60), DAY).after(DAY.stale, DAY).status == "stale"
     assert forecast(gaps, DAY).status == "too_gappy"
     assert forecast(np.empty(0), DAY).status == "too_short"
 
@@ -63,12 +63,28 @@ def test_what_cannot_be_forecast_says_why() -> None:
 def test_awkward_series_have_forecasts_with_bounds_in_order(values: np.ndarray) -> None:
     found = forecast(values, DAY)
     assert found.status == "ok"
-    assert len(found.mean) == len(found.spread) == DAY.horizon
+    assert len(found.mean) == len(found.spread) == DAY.ahead
     bounds = [found.interval(level) for level in forecasting.LEVELS]
     assert np.isfinite(bounds).all()
     for (lower, upper), (wider_lower, wider_upper) in itertools.pairwise(bounds):
         assert (wider_lower <= lower).all() and (lower <= found.mean).all()
         assert (found.mean <= upper).all() and (upper <= wider_upper).all()
+
+
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+def test_no_history_is_too_short_for_the_library(granularity: str) -> None:
+    """Damped smoothing refuses fewer than ten values, which histories of windows have before series do."""
+    for length in range(1, 32):
+        found = forecast(np.random.default_rng(length).normal(50, 5, length), GRANULARITIES[granularity])
+        assert found.status == ("too_short" if length < forecasting.SMALLEST_HISTORY else "ok"), length
+
+
+def test_days_without_a_value_yet_are_looked_over() -> None:
+    fit = forecast(days(), DAY)
+    now, later = fit.after(0, DAY), fit.after(3, DAY)
+    assert len(now.mean) == len(later.mean) == DAY.horizon
+    np.testing.assert_array_equal(later.mean[:-3], now.mean[3:])
+    np.testing.assert_array_equal(later.spread[:-3], now.spread[3:])
 
 
 def test_what_was_never_negative_is_not_forecast_to_be() -> None:

@@ -10,7 +10,7 @@ model, the last one scores the choice, and then all of them make the forecast. T
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-VERSION = "1"
+VERSION = "2"
 """Of the method: another one makes all fits anew."""
 
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.99)
@@ -46,6 +46,9 @@ ALWAYS_SEASONAL = 7
 """Seasonal periods up to this one are adjusted for without a test: shrinkage takes away what is noise."""
 
 
+SMALLEST_DAMPED = 10
+"""Values below which the library refuses to fit damped smoothing."""
+
 SHORT_SEASON = 4
 """Seasonal periods up to this one (years, quarters) take the random walk with drift into the combination, and both
 forms of seasonal indices; on the M3 series of months and on days both made it worse."""
@@ -63,6 +66,11 @@ class Granularity:
     horizon: int
     window: int
     stale: int
+
+    @property
+    def ahead(self) -> int:
+        """Periods to forecast from the last value, however old it may be."""
+        return self.horizon + self.stale - 1
 
 
 GRANULARITIES = {
@@ -88,7 +96,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is said of a series; arrays over horizons 1, 2, … ``spread``: standard deviation of the error."""
+    """What is said of a series; arrays over periods ahead. ``spread``: standard deviation of the error."""
 
     status: str
     model: str | None = None
@@ -101,6 +109,15 @@ class Forecast:
     seasonal_period: int | None = None
     seasonality_strength: float | None = None
     scores: tuple[Score, ...] = ()
+
+    def after(self, missing: int, granularity: Granularity) -> "Forecast":
+        """The same fit as seen when so many complete periods have no value yet; too many make it stale."""
+        if self.status == "too_short":
+            return self
+        if missing >= granularity.stale:
+            return Forecast("stale")
+        ahead = slice(missing, missing + granularity.horizon)
+        return replace(self, mean=self.mean[ahead], spread=self.spread[ahead])
 
     def interval(self, level: float) -> tuple[Floats, Floats]:
         """Bounds between which the value lies with this probability."""
@@ -115,19 +132,20 @@ def forecast(values: Floats, granularity: Granularity) -> Forecast:
     """Forecast a series.
 
     Args:
-        values: from the first that there is through the last complete period; NaN where there is none.
+        values: from the first that there is through the last; NaN where there is none between.
         granularity: what its periods are.
+
+    Returns:
+        Means and spreads for as many periods more than its horizon as the last value may be old
+        (``Forecast.after``).
     """
     values = np.asarray(values, dtype=np.float64)
-    known = np.flatnonzero(~np.isnan(values))
-    if len(known) < SMALLEST_HISTORY:
+    known = np.count_nonzero(~np.isnan(values))
+    if known < SMALLEST_HISTORY:
         return Forecast("too_short")
-    if len(values) - 1 - known[-1] >= granularity.stale:
-        return Forecast("stale")
-    values = values[known[0] :]
-    if len(known) < (1 - LARGEST_GAP_SHARE) * len(values):
+    if known < (1 - LARGEST_GAP_SHARE) * len(values):
         return Forecast("too_gappy")
-    unit = float(np.max(np.abs(values[~np.isnan(values)]))) or 1.0
+    unit = float(np.nanmax(np.abs(values))) or 1.0
     scaled = _fill(values / unit)
     result = _forecast(scaled, granularity)
     return Forecast(
@@ -137,7 +155,7 @@ def forecast(values: Floats, granularity: Granularity) -> Forecast:
 
 
 def _fill(values: Floats) -> Floats:
-    """Gaps bridged by straight lines; at the end the last value goes on."""
+    """Gaps bridged by straight lines."""
     at = np.arange(len(values))
     known = ~np.isnan(values)
     return np.interp(at, at[known], values[known])
@@ -151,8 +169,8 @@ def _forecast(values: Floats, granularity: Granularity) -> Forecast:
         "seasonality_strength": seasonality,
     }  # fmt: skip
     if np.ptp(values) == 0:
-        flat = np.full(granularity.horizon, values[-1])
-        return Forecast("ok", "naive", flat, np.zeros(granularity.horizon), **described)
+        flat = np.full(granularity.ahead, values[-1])
+        return Forecast("ok", "naive", flat, np.zeros(granularity.ahead), **described)
     floor = 0.0 if values.min() >= 0 else -np.inf
 
     def predict(name: str, history: Floats, horizon: int) -> Floats:
@@ -179,9 +197,9 @@ def _forecast(values: Floats, granularity: Granularity) -> Forecast:
             for name, mean in means.items()
         )
         errors[model].append(actual - means[model])
-    mean = predict(model, values, granularity.horizon)
+    mean = predict(model, values, granularity.ahead)
     return Forecast(
-        "ok", model, mean, _spread(errors[model], values, season, granularity.horizon), scores=scores, **described
+        "ok", model, mean, _spread(errors[model], values, season, granularity.ahead), scores=scores, **described
     )
 
 
@@ -304,9 +322,12 @@ def _adjusted(values: Floats, horizon: int, season: int) -> Floats:
     if np.ptp(values) == 0 or len(values) < 6:
         return drift
     models = _library()
-    theta = _mean(models.Theta(season_length=1), values, horizon)
-    damped = _mean(models.AutoETS(season_length=1, model="AAN", damped=True), values, horizon)
-    mean: Floats = np.mean([theta, damped, *([drift] if season <= SHORT_SEASON else [])], axis=0)
+    means = [_mean(models.Theta(season_length=1), values, horizon)]
+    if len(values) >= SMALLEST_DAMPED:
+        means.append(_mean(models.AutoETS(season_length=1, model="AAN", damped=True), values, horizon))
+    if season <= SHORT_SEASON:
+        means.append(drift)
+    mean: Floats = np.mean(means, axis=0)
     return mean
 
 
@@ -318,11 +339,17 @@ def _library() -> Any:
 
 
 def _mean(model: Any, values: Floats, horizon: int) -> Floats:
+    last = np.full(horizon, values[-1])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        mean = np.asarray(model.forecast(values, h=horizon)["mean"], dtype=np.float64)
+        try:
+            mean = np.asarray(model.forecast(values, h=horizon)["mean"], dtype=np.float64)
+        except Exception as error:
+            if str(error) != "no model able to be fitted":  # the library has no class of its own for it
+                raise
+            return last
     # An optimizer that lost its way says nothing.
-    return mean if np.isfinite(mean).all() else np.full(horizon, values[-1])
+    return mean if np.isfinite(mean).all() else last
 
 
 # ── season and trend ────────────────────────────────────────────────────────────────────────────────────────

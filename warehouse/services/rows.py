@@ -205,26 +205,30 @@ def forecasts(
     """Every series without segment and granularity, fitted where its content has not been fitted before."""
     last = last_complete_day(parameters)
     keys, days, begin = standing(warehouse, WITHOUT_SEGMENT, dt.date.min, last)
-    tasks: list[tuple[tuple[str, ...], str, Floats, str]] = []
+    tasks: list[tuple[tuple[str, ...], str, Floats, int, str]] = []
     for granularity in GRANULARITIES:
         if not keys:
             break
         values, _ = by_period(days, begin, granularity, last)
         for key, row in zip(keys, values, strict=True):
             known = np.flatnonzero(~np.isnan(row))
-            series = row[known[0] :] if len(known) else row[:0]
+            first = known[0] if len(known) else len(row)
             if key[1] in additive:
-                series = np.nan_to_num(series)
-            tasks.append((key, granularity, series, _fingerprint(granularity, series)))
+                row[first:] = np.nan_to_num(row[first:])
+                known = np.arange(first, len(row))
+            series = row[first : known[-1] + 1] if len(known) else row[:0]
+            # A period without a value changes no fit, only how far ahead of the last value to look.
+            missing = len(row) - first - len(series)
+            tasks.append((key, granularity, series, missing, _fingerprint(granularity, series)))
     fits = _remembered(warehouse, [fingerprint for *_, fingerprint in tasks])
-    new = {task[3]: task for task in tasks if task[3] not in fits}
+    new = {task[-1]: task for task in tasks if task[-1] not in fits}
     if new:
         say(f"forecasts: {len(new):,} of {len(tasks):,} series have a new complete period")
         for fingerprint, forecast in zip(new, _fit([(task[1], task[2]) for task in new.values()]), strict=True):
             fits[fingerprint] = forecast
         _remember(warehouse, {fingerprint: fits[fingerprint] for fingerprint in new})
-    for key, granularity, _, fingerprint in tasks:
-        yield key, granularity, fits[fingerprint]
+    for key, granularity, _, missing, fingerprint in tasks:
+        yield key, granularity, fits[fingerprint].after(missing, GRANULARITIES[granularity])
 
 
 def forecast_rows(parameters: Parameters, found: Sequence[tuple[tuple[str, ...], str, Forecast]]) -> Rows:
