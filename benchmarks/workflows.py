@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from warehouse import loading, schema
-from warehouse.database import Connection, connect
+from warehouse.database import Connection, connect, fetch_row
 from warehouse.plan import Parameters
 from warehouse.refresh import Places, Refresh, new_run_id
 from warehouse.server import EmbeddedServer
@@ -31,6 +31,77 @@ QUERIES = 40
 AS_OF = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 FLOORS = Path(__file__).with_suffix(".sql")
 """The same marts by hand, from raw, without facts, history or checks."""
+
+COPY = """
+create schema ahead;
+create table ahead.executions as
+select md5(e.execution_id::text || n)::uuid as execution_id, e.workflow_id, md5(e.contact_id::text || n)::uuid as contact_id,
+    e.status, e.enrolled_at + n * interval '150 days' as enrolled_at, e.ended_at + n * interval '150 days' as ended_at,
+    e.goal_reached_at + n * interval '150 days' as goal_reached_at, e.current_step_id
+from workflows.workflow_executions as e cross join generate_series(0, {copies}) as n;
+create table ahead.events as
+select row_number() over (order by occurred_at, event_id) as event_id, execution_id, workflow_id, step_id, event_type,
+    occurred_at, duration_ms, payload
+from (
+    select v.event_id, md5(v.execution_id::text || n)::uuid as execution_id, v.workflow_id, v.step_id, v.event_type,
+        v.occurred_at + n * interval '150 days' as occurred_at, v.duration_ms, v.payload
+    from workflows.workflow_events as v cross join generate_series(0, {copies}) as n
+) as copies;
+create index on ahead.events (event_id);
+create index on ahead.executions (enrolled_at);
+truncate workflows.workflow_events, workflows.workflow_executions;
+analyze
+"""
+
+ADVANCE = """
+insert into workflows.workflow_events (event_id, execution_id, workflow_id, step_id, event_type, occurred_at,
+    recorded_at, duration_ms, payload)
+select event_id, execution_id, workflow_id, step_id, event_type, occurred_at, occurred_at, duration_ms, payload
+from ahead.events where event_id > {last} and event_id <= {last} + {count};
+insert into workflows.workflow_executions as known (execution_id, workflow_id, contact_id, status, enrolled_at,
+    ended_at, goal_reached_at, current_step_id)
+select execution_id, workflow_id, contact_id, case when ended_at <= now.instant then status else 'active' end,
+    enrolled_at, case when ended_at <= now.instant then ended_at end,
+    case when goal_reached_at <= now.instant then goal_reached_at end, current_step_id
+from ahead.executions
+cross join (select occurred_at as instant from ahead.events where event_id = {last} + {count}) as now
+where enrolled_at <= now.instant
+on conflict (execution_id) do update set status = excluded.status, ended_at = excluded.ended_at,
+    goal_reached_at = excluded.goal_reached_at, updated_at = now()
+where (known.status, known.ended_at, known.goal_reached_at)
+    is distinct from (excluded.status, excluded.ended_at, excluded.goal_reached_at)
+"""
+
+LATE = """
+insert into workflows.workflow_events (event_id, execution_id, workflow_id, step_id, event_type, occurred_at)
+select (select greatest(max(event_id), {late}) from workflows.workflow_events) + row_number() over (), execution_id, workflow_id, step_id, event_type,
+    occurred_at + interval '1 second'
+from (select * from workflows.workflow_events where event_id <= {late} order by md5((event_id + {seed})::text) limit {count}) as v
+"""
+LATE_IDS = 1_000_000_000
+"""Ids of late events begin behind it."""
+
+
+def fill(source: psycopg.Connection, size: int) -> None:
+    """Make the log as it stood when it had this many events: copies of the real one, each 150 days after the last."""
+    (whole,) = source.execute("select count(*) from workflows.workflow_events").fetchone() or (0,)
+    source.execute(COPY.format(copies=size // whole + 1))
+    advance(source, size)
+    source.execute("analyze")
+
+
+def advance(source: psycopg.Connection, count: int) -> None:
+    """The next events of the log, with what became of the executions by then."""
+    query = "select coalesce(max(event_id), 0) from workflows.workflow_events where event_id <= %s"
+    (last,) = source.execute(query, (LATE_IDS,)).fetchone() or (0,)
+    source.execute(ADVANCE.format(last=last, count=count))
+
+
+def add_late(source: psycopg.Connection, count: int) -> None:
+    """Late events: of executions anywhere in the log, a second after one of theirs."""
+    (seed,) = source.execute("select count(*) from workflows.workflow_events").fetchone() or (0,)
+    source.execute(LATE.format(late=LATE_IDS, count=count, seed=seed))
+
 
 DASHBOARD = {
     "funnel of one workflow over a year": (
@@ -43,29 +114,6 @@ DASHBOARD = {
         " where date >= '2012-06-01' and date < '2012-07-01'"
     ),
 }
-
-
-def fill(source: Connection, size: int) -> None:
-    """Copy the real executions and their events until the log has this many events, or take fewer of them."""
-    source.execute("create temp table e as select * from workflows.workflow_executions order by execution_id")
-    source.execute("create temp table v as select * from workflows.workflow_events")
-    source.execute("truncate workflows.workflow_events, workflows.workflow_executions")
-    for copy in range(-(-size // 319_344)):
-        source.execute(
-            "insert into workflows.workflow_executions select md5(execution_id::text || %(n)s)::uuid, workflow_id,"
-            " contact_id, status, enrolled_at + %(n)s * interval '150 days', ended_at + %(n)s * interval '150 days',"
-            " goal_reached_at + %(n)s * interval '150 days', current_step_id, updated_at from e",
-            {"n": copy},
-        )
-        source.execute(
-            "insert into workflows.workflow_events (event_id, execution_id, workflow_id, step_id, event_type,"
-            " occurred_at, recorded_at, duration_ms, payload) select event_id + %(n)s * 1000000,"
-            " md5(execution_id::text || %(n)s)::uuid, workflow_id, step_id, event_type,"
-            " occurred_at + %(n)s * interval '150 days', recorded_at, duration_ms, payload from v"
-            " order by execution_id limit %(rest)s",
-            {"n": copy, "rest": size - copy * 319_344},
-        )
-    source.execute("analyze")
 
 
 def timed(work: Callable[[], object]) -> float:

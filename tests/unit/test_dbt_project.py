@@ -22,6 +22,7 @@ import sqlglot
 import yaml
 from sqlglot import exp
 
+from tests.dbt_text import text_of
 from warehouse.catalog import APPLICATIONS, CALENDAR, MARTS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -57,6 +58,7 @@ class Model:
     path: Path
     layer: str
     area: str
+    project: Path
 
     @property
     def name(self) -> str:
@@ -68,8 +70,8 @@ class Model:
 
     @cached_property
     def sql(self) -> str:
-        """Its text without comments."""
-        return re.sub(r"--.*", "", self.path.read_text(encoding="utf-8"))
+        """Its text without comments; where it is the call of a macro, that of the macro."""
+        return re.sub(r"--.*", "", text_of(self.path, self.project / "macros"))
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -140,12 +142,12 @@ class Project:
     @cached_property
     def models(self) -> dict[str, Model]:
         paths = sorted((self.folder / "models").rglob("*.sql"))
-        found = [Model(path, *path.relative_to(self.folder / "models").parts[:2]) for path in paths]
+        found = [Model(path, *path.relative_to(self.folder / "models").parts[:2], self.folder) for path in paths]
         return {model.name: model for model in found}
 
     @cached_property
     def tests(self) -> list[Model]:
-        return [Model(path, "tests", "") for path in sorted((self.folder / "tests").rglob("*.sql"))]
+        return [Model(path, "tests", "", self.folder) for path in sorted((self.folder / "tests").rglob("*.sql"))]
 
     def layer(self, layer: str) -> list[Model]:
         return [model for model in self.models.values() if model.layer == layer]
@@ -370,11 +372,12 @@ def test_exceptions_are_still_needed() -> None:
 @pytest.fixture
 def doctored(tmp_path: Path) -> Path:
     """A copy of the project to spoil."""
-    for folder in ("models", "tests"):
+    for folder in ("models", "tests", "macros"):
         shutil.copytree(DBT_PROJECT / folder, tmp_path / folder)
     return tmp_path
 
 
+PERIODS = "macros/workflow_periods"
 USERS = "models/intermediate/scheduling/int_scheduling__users"
 DIM_USER = "models/candidate/scheduling/dim_user"
 DIM_WORKFLOW = "models/candidate/workflows/dim_workflow"
@@ -417,6 +420,20 @@ SOURCE_USERS = "source('scheduling', 'users')"
             "run_days('kpi_daily')",
             "run_days('kpi_monthly')",
             "kpi_daily: builds the days of kpi_monthly",
+        ),
+        (f"{PERIODS}.sql", "as p50_duration_seconds", "as p50_seconds", "workflow_analytics_weekly: selects"),
+        (f"{PERIODS}.sql", "as p50_duration_seconds", "as p50_seconds", "workflow_analytics_monthly: selects"),
+        (
+            f"{PERIODS}.sql",
+            "ref('int_workflows__step_visits')",
+            "ref('dim_workflow')",
+            "monthly: candidate reads candidate",
+        ),
+        (
+            f"{PERIODS}.sql",
+            "ref(mart)",
+            "ref('dim_workflow')",
+            "assert_workflow_analytics_weekly_adds_up: does not read",
         ),
         (f"{KPI_TEST}.sql", "severity='error', ", "", "assert_kpi_daily_adds_up: not named"),
         (f"{KPI_TEST}.sql", "'mart': 'kpi_daily'", "'mart': 'kpi_monthly'", "kpi_daily: no conservation test"),

@@ -1,6 +1,7 @@
 -- Equations of the workflows application: measures recomputed from raw and from the quarantine, without the
--- facts and models that the candidate was built from. One row per mart, equation and partition. (Not the funnel beyond
--- its first step, nor the durations in steps: these are held against the facts, and against each other by dbt.)
+-- facts and models that the candidate was built from. One row per mart, equation and partition of the run. (Not the
+-- funnel beyond its first step, nor the durations in steps: these are held against the facts, and against each other by
+-- dbt.) What the run has neither read nor built is as an earlier run has proven it.
 with parameters as (
 
     select * from control.current_run
@@ -25,9 +26,10 @@ judged as materialized (
         nullif((e.goal_reached_at at time zone 'UTC')::date, 'infinity') as goal_date
     from raw.workflows__workflow_executions as e
     inner join raw.workflows__workflows as w on w.workflow_id = e.workflow_id and w.deleted_at is null
-    left join quality.quarantine as q
-        on q.source_table = 'workflows.workflow_executions' and q.row_key = e.execution_id::text
-        and q.released_at is null
+    left join (
+        select row_key::uuid as execution_id, reason from quality.quarantine
+        where source_table = 'workflows.workflow_executions' and released_at is null
+    ) as q on q.execution_id = e.execution_id
 
 ),
 
@@ -58,18 +60,37 @@ live_steps as (
 
 ),
 
+-- What the run has read: events on its days, of executions enrolled on its days, and of those whose facts are new.
+executions_read as (
+
+    select execution_id from intermediate.int_workflows__affected_event_logs
+    union
+    select execution_id from executions
+    where enrolled_date in (select date from run_days where mart = 'workflow_step_metrics')
+
+),
+
+events_read as not materialized (
+
+    select event_id, execution_id, workflow_id, step_id, event_type, occurred_at,
+        (occurred_at at time zone 'UTC')::date as date
+    from raw.workflows__workflow_events
+    where execution_id in (select execution_id from executions_read)
+        or (occurred_at at time zone 'UTC')::date in (select date from run_days where mart = 'workflow_action_metrics')
+
+),
+
 -- Why an event is left out, the first that holds: deleted, quarantined, of an execution that is quarantined.
-events as materialized (
+events as not materialized (
 
     select
-        e.execution_id, e.workflow_id, e.step_id, e.event_type, (e.occurred_at at time zone 'UTC')::date as date,
-        e.occurred_at,
+        e.execution_id, e.step_id, e.event_type, e.date, e.occurred_at,
         case
             when w.deleted_at is not null or s.deleted_at is not null then 'deleted'
             when q.reason is not null then q.reason
             when x.reason is not null then 'of_a_quarantined_execution'
         end as left_out
-    from raw.workflows__workflow_events as e
+    from events_read as e
     left join raw.workflows__workflows as w on w.workflow_id = e.workflow_id
     left join raw.workflows__workflow_steps as s on s.step_id = e.step_id
     left join judged as x on x.execution_id = e.execution_id and x.reason is not null
@@ -80,12 +101,30 @@ events as materialized (
 
 ),
 
+events_counted as (
+
+    select date, step_id, event_type, left_out is null as is_used, count(*) as event_count
+    from events
+    group by date, step_id, event_type, left_out is null
+
+),
+
+events_used as (
+
+    select count(*) as event_count
+    from intermediate.int_workflows__usable_events as u
+    where u.execution_id in (select execution_id from executions_read)
+        or (u.occurred_at at time zone 'UTC')::date
+        in (select date from run_days where mart = 'workflow_action_metrics')
+
+),
+
 actions_expected as (
 
-    select e.date, e.event_type, count(*) as expected
-    from events as e
-    where e.left_out is null and e.event_type not like 'step%'
-    group by e.date, e.event_type
+    select date, event_type, sum(event_count) as expected
+    from events_counted
+    where is_used and event_type not like 'step%'
+    group by date, event_type
 
 ),
 
@@ -113,7 +152,7 @@ action_rows as (
 
     select date, count(*) as expected
     from (
-        select distinct date, step_id from events where left_out is null and event_type not like 'step%'
+        select distinct date, step_id from events_counted where is_used and event_type not like 'step%'
     ) as steps_and_days
     group by date
 
@@ -123,6 +162,7 @@ cohorts as (
 
     select e.enrolled_date as date, e.workflow_id, count(*) as enrolled_count
     from executions as e
+    where e.enrolled_date in (select date from run_days where mart = 'workflow_step_metrics')
     group by e.enrolled_date, e.workflow_id
 
 ),
@@ -138,16 +178,15 @@ funnels_expected as (
 -- The first step: any entry within the window counts.
 first_entries as (
 
-    select e.enrolled_date as date, count(*) as entered_count
+    select e.enrolled_date as date, count(distinct e.execution_id) as entered_count
     from executions as e
-    where exists (
-        select from events as v inner join live_steps as s on s.step_id = v.step_id and s.is_first
-        where v.execution_id = e.execution_id and v.event_type = 'step_entered' and v.left_out is null
-            and (
-                e.conversion_window_seconds is null
-                or extract(epoch from v.occurred_at - e.enrolled_at) <= e.conversion_window_seconds
-            )
-    )
+    inner join events as v on v.execution_id = e.execution_id
+    inner join live_steps as s on s.step_id = v.step_id and s.is_first
+    where v.event_type = 'step_entered' and v.left_out is null
+        and (
+            e.conversion_window_seconds is null
+            or extract(epoch from v.occurred_at - e.enrolled_at) <= e.conversion_window_seconds
+        )
     group by e.enrolled_date
 
 ),
@@ -163,31 +202,36 @@ funnels_observed as (
 
 ),
 
-durations as materialized (
+durations as (
 
     select e.workflow_id, '00000000-0000-0000-0000-000000000000'::uuid as step_id, e.ended_date as date,
         (extract(epoch from e.ended_at - e.enrolled_at) * 1000000)::bigint as microseconds
     from executions as e
-    where e.status = 'completed' and e.ended_date is not null
+    where e.status = 'completed' and e.ended_date in (select date from run_days where mart = 'duration_histogram')
     union all
     select v.workflow_id, v.step_id, v.enrolled_date, v.microseconds_in_step
     from intermediate.int_workflows__step_visits as v
     where v.microseconds_in_step is not null
+        and v.enrolled_date in (select date from run_days where mart = 'duration_histogram')
 
 ),
 
-bounds as (
+buckets_expected as (
 
-    select array_agg(upper_microseconds order by bucket) as uppers from control.duration_buckets
+    select workflow_id, step_id, date, count(*) as duration_count, sum(microseconds) as total_microseconds
+    from durations
+    group by workflow_id, step_id, date, width_bucket(
+        microseconds - 1, (select array_agg(upper_microseconds order by bucket) from control.duration_buckets)
+    )
 
 ),
 
 durations_expected as (
 
-    select d.date, count(*) as duration_count, sum(d.microseconds) as total_microseconds,
-        count(distinct (d.workflow_id, d.step_id, width_bucket(d.microseconds - 1, b.uppers))) as row_count
-    from durations as d cross join bounds as b
-    group by d.date
+    select date, sum(duration_count) as duration_count, sum(total_microseconds) as total_microseconds,
+        count(*) as row_count
+    from buckets_expected
+    group by date
 
 ),
 
@@ -305,20 +349,25 @@ contacts as (
     select 'workflow_analytics' as mart, date, workflow_id as id, contact_id from standing_contacts
     union all
     select 'workflow_step_metrics', enrolled_date, step_id, contact_id
-    from intermediate.int_workflows__step_visits where outcome <> 'skipped'
+    from intermediate.int_workflows__step_visits
+    where outcome <> 'skipped' and enrolled_date >= (select min(periods.period) from periods)
+        and enrolled_date < (select max(periods.after) from periods)
+
+),
+
+contacts_of_periods as (
+
+    select mart || '_weekly' as mart, date_trunc('week', date::timestamp)::date as period, id, contact_id
+    from contacts
+    union
+    select mart || '_monthly', date_trunc('month', date::timestamp)::date, id, contact_id
+    from contacts
 
 ),
 
 contacts_expected as (
 
-    select p.mart, p.period, count(distinct (c.id, c.contact_id)) as unique_contacts
-    from (
-        select contacts.*, kinds.kind, kinds.period from contacts cross join lateral (values
-            ('weekly', date_trunc('week', date::timestamp)::date), ('monthly', date_trunc('month', date::timestamp)::date)
-        ) as kinds (kind, period)
-    ) as c
-    inner join periods as p on p.of_mart = c.mart and p.kind = c.kind and p.period = c.period
-    group by p.mart, p.period
+    select mart, period, count(*) as unique_contacts from contacts_of_periods group by mart, period
 
 ),
 
@@ -359,11 +408,13 @@ candidates as (
 hours as (
 
     select workflow_id, enrolled_date as date, date_trunc('hour', enrolled_at, 'UTC') as hour from executions
+    where enrolled_date in (select date from run_days where mart = 'workflow_analytics_hourly')
     union
     select workflow_id, ended_date, date_trunc('hour', ended_at, 'UTC') from executions
-    where status <> 'active' and ended_date is not null
+    where status <> 'active' and ended_date in (select date from run_days where mart = 'workflow_analytics_hourly')
     union
-    select workflow_id, goal_date, date_trunc('hour', goal_reached_at, 'UTC') from executions where goal_date is not null
+    select workflow_id, goal_date, date_trunc('hour', goal_reached_at, 'UTC') from executions
+    where goal_date in (select date from run_days where mart = 'workflow_analytics_hourly')
 
 ),
 
@@ -462,9 +513,9 @@ where d.mart = 'workflow_analytics_hourly'
 union all
 select
     null, 'events_read_equal_used_and_left_out', null,
-    (select count(*) from events),
-    (select count(*) from intermediate.int_workflows__usable_events)
-    + (select count(*) from events where left_out is not null)
+    (select coalesce(sum(event_count), 0) from events_counted),
+    (select event_count from events_used)
+    + (select coalesce(sum(event_count), 0) from events_counted where not is_used)
 union all
 select 'workflow_action_metrics', t.event_type, d.date, coalesce(o.observed, 0), coalesce(e.expected, 0)
 from run_days as d

@@ -84,19 +84,31 @@ visits_changed as (
 
 ),
 
+-- Grouped first and counted then, both by hashing: count(distinct …) would sort them.
+executions_changed as (
+
+    select
+        mart,
+        date,
+        execution_id
+    from visits_changed
+    group by mart, date, execution_id
+
+),
+
 days_of_visits as (
 
     select
-        visits_changed.mart,
-        visits_changed.date,
+        executions_changed.mart,
+        executions_changed.date,
         coalesce(affected.source_table, 'workflows.workflow_events') as source_table,
-        count(distinct visits_changed.execution_id) as row_count
-    from visits_changed
+        count(*) as row_count
+    from executions_changed
     left join affected
-        on visits_changed.execution_id = affected.execution_id
+        on executions_changed.execution_id = affected.execution_id
     group by
-        visits_changed.mart,
-        visits_changed.date,
+        executions_changed.mart,
+        executions_changed.date,
         coalesce(affected.source_table, 'workflows.workflow_events')
 
 ),

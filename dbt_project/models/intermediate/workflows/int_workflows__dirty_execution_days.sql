@@ -193,6 +193,19 @@ contributions_changed as (
 
 ),
 
+-- Grouped first and counted then, both by hashing: count(distinct …) would sort them.
+executions_changed as (
+
+    select
+        mart,
+        date,
+        source_table,
+        execution_id
+    from contributions_changed
+    group by mart, date, source_table, execution_id
+
+),
+
 -- active_count rises on the day of enrolment and falls on the day of the end: net of before and after, the
 -- days between two borders at which the running sum is not zero are those whose count is another one.
 active_borders as (
@@ -262,8 +275,8 @@ dirty as (
         mart,
         date,
         source_table,
-        count(distinct execution_id) as row_count
-    from contributions_changed
+        count(*) as row_count
+    from executions_changed
     group by mart, date, source_table
     union all
     select 'workflow_analytics' as mart, date, source_table, row_count from active_days
