@@ -290,7 +290,7 @@ def quarantine_share(warehouse: Connection, application: str, maximum: float) ->
         live = sql.SQL("deleted_at is null" if "deleted_at" in table.model.columns else "true")
         rows, bad = fetch_row(
             warehouse,
-            sql.SQL(  # type: ignore[arg-type]
+            sql.SQL(
                 "select count(*), (select count(distinct row_key) from quality.quarantine where source_table = %s"
                 " and released_at is null and reason <> all (%s)) from {} where {}"
             ).format(sql.Identifier("raw", table.raw), live),
