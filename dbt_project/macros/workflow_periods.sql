@@ -187,7 +187,7 @@ select * from periods
 {%- endmacro %}
 
 {# A mart of weeks or months (period names its date column) made from workflow_step_metrics. #}
-{% macro workflow_step_metrics_of_periods(mart, period) -%}
+{% macro workflow_step_metrics_of_periods(mart, period, visits) -%}
 with days as (
 
     select * from {{ days_of_periods(
@@ -208,7 +208,7 @@ run_periods as (
 
 visits as (
 
-    select * from {{ ref('int_workflows__step_visits') }}
+    select * from {{ visits }}
 
 ),
 

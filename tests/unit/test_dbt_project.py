@@ -424,7 +424,7 @@ SOURCE_USERS = "source('scheduling', 'users')"
         (f"{PERIODS}.sql", "as p50_duration_seconds", "as p50_seconds", "workflow_analytics_weekly: selects"),
         (f"{PERIODS}.sql", "as p50_duration_seconds", "as p50_seconds", "workflow_analytics_monthly: selects"),
         (
-            f"{PERIODS}.sql",
+            "models/candidate/workflows/workflow_step_metrics_monthly.sql",
             "ref('int_workflows__step_visits')",
             "ref('dim_workflow')",
             "monthly: candidate reads candidate",

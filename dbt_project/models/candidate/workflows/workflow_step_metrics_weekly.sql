@@ -1,3 +1,3 @@
 -- One row per workflow, step and UTC week of enrolment with a day in workflow_step_metrics, from those days as they
 -- will stand.
-{{ workflow_step_metrics_of_periods('workflow_step_metrics_weekly', 'week') }}
+{{ workflow_step_metrics_of_periods('workflow_step_metrics_weekly', 'week', ref('int_workflows__step_visits')) }}
