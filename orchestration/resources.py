@@ -9,10 +9,9 @@ from collections.abc import Iterator
 import dagster as dg
 
 from orchestration import settings
+from orchestration.connections import prepare
 from orchestration.dagster_home import report_dead
-from warehouse import schema
 from warehouse.catalog import APPLICATIONS
-from warehouse.database import session
 from warehouse.plan import Parameters
 from warehouse.refresh import Refresh
 
@@ -33,10 +32,7 @@ def refresh(context: dg.InitResourceContext) -> Iterator[Refresh]:
     config = context.resource_config
     chosen = settings.load()
     places = chosen.start()
-    with session(places.warehouse_url, name="weir", setting="WEIR_WAREHOUSE_URL") as warehouse:
-        if not schema.is_current(warehouse):
-            schema.migrate(warehouse, places.warehouse_url)
-            schema.grant_readers(warehouse, chosen.reader_password(schema.BI_ROLE))
+    prepare(chosen)
     parameters = Parameters(
         run_id=context.run_id or "",
         as_of=dt.datetime.fromisoformat(config["as_of"]) if "as_of" in config else dt.datetime.now(dt.UTC),
