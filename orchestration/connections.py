@@ -98,9 +98,7 @@ def check_sources(chosen: Settings, places: "Places", applications: tuple[str, .
     raise ConfigurationError("; ".join(problems))
 
 
-def by_url(
-    source_urls: Mapping[str, str], applications: tuple[str, ...] = APPLICATIONS
-) -> dict[str, tuple[str, ...]]:
+def by_url(source_urls: Mapping[str, str], applications: tuple[str, ...] = APPLICATIONS) -> dict[str, tuple[str, ...]]:
     """The applications that share a source, per libpq URL of it."""
     urls: dict[str, tuple[str, ...]] = {}
     for application in applications:

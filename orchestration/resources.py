@@ -12,6 +12,7 @@ from orchestration import settings
 from orchestration.connections import prepare
 from orchestration.dagster_home import report_dead
 from warehouse.catalog import APPLICATIONS
+from warehouse.database import Connection, session
 from warehouse.plan import Parameters
 from warehouse.refresh import Refresh
 
@@ -53,3 +54,13 @@ def refresh(context: dg.InitResourceContext) -> Iterator[Refresh]:
         if context.instance:
             report_dead(context.instance, run.found_dead)
         yield run
+
+
+@dg.resource
+def warehouse(context: dg.InitResourceContext) -> Iterator[Connection]:
+    """A connection for looking, outside of runs of the refresh."""
+    chosen = settings.load()
+    places = chosen.start()
+    prepare(chosen)
+    with session(places.warehouse_url, name="weir", setting="WEIR_WAREHOUSE_URL") as connection:
+        yield connection
