@@ -52,7 +52,7 @@ def tell(
     known = int(instance.run_storage.get_cursor_values({cursor}).get(cursor, "0"))
     rows = warehouse.execute(
         "select distinct on (mart, partition_start) mart, partition_start, publication_id, run_id, as_of, row_count,"
-        " content_hash, source_row_count, published_at from control.publications where publication_id > %s"
+        " content_hash, source_row_count from control.publications where publication_id > %s"
         " order by mart, partition_start, publication_id desc",
         (known,),
     ).fetchall()
@@ -82,8 +82,8 @@ def tell_failures(
     for name, days in held_back.items():
         for day in sorted(day for day in days if day is not None)[-MOST_FAILURES:]:
             event = DagsterEvent.build_asset_materialization_planned_event(
-                "refresh",
-                f"publish_{mart(name).application}",
+                specs.REFRESH,
+                specs.publish_op(mart(name).application),
                 AssetMaterializationPlannedData(specs.mart_key(mart(name)), partition=day.isoformat()),
             )
             instance.report_dagster_event(event, run_id=run_id)
@@ -108,11 +108,10 @@ def _materialization(
     row_count: object,
     content_hash: object,
     source_row_count: object,
-    published_at: object,
 ) -> EventLogEntry:
-    assert isinstance(as_of, dt.datetime) and isinstance(published_at, dt.datetime)
+    assert isinstance(as_of, dt.datetime)
     published = mart(name)
-    step = f"publish_{published.application}"
+    step = specs.publish_op(published.application)
     materialization = dg.AssetMaterialization(
         specs.mart_key(published),
         partition=None if day is None else str(day),
@@ -131,11 +130,11 @@ def _materialization(
         user_message="",
         run_id=str(run_id),
         timestamp=time.time(),
-        job_name="refresh",
+        job_name=specs.REFRESH,
         step_key=step,
         dagster_event=DagsterEvent(
             event_type_value=DagsterEventType.ASSET_MATERIALIZATION.value,
-            job_name="refresh",
+            job_name=specs.REFRESH,
             step_key=step,
             event_specific_data=StepMaterializationData(materialization, []),
         ),

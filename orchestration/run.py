@@ -23,9 +23,9 @@ def run_in_process(refresh: Refresh, server: EmbeddedServer | None) -> bool:
         import dagster as dg
 
         from assets.refresh import RESOURCE
+        from assets.specs import REFRESH
         from orchestration.dagster_home import open_instance, report_dead
         from orchestration.definitions import build_defs
-        from orchestration.jobs import REFRESH
 
         definitions = build_defs(resources={RESOURCE: dg.ResourceDefinition.hardcoded_resource(refresh)})
         job = definitions.resolve_job_def(REFRESH)
