@@ -195,7 +195,7 @@ class Settings(BaseSettings):
                 server.ensure_database(name)
             from warehouse import access
 
-            access.let_runner_read(server.url("source"), server.password(access.RUNNER))
+            access.let_runner_read(server.url("source"), self.APPLICATIONS, server.password(access.RUNNER))
         else:
             make_home(self.state)
         return server

@@ -12,14 +12,13 @@ here: what the migrations make (``warehouse.schema``), and logins of sources tha
 Roles belong to a server, not to a database: warehouses that share a server share them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import conninfo, sql
 
-from warehouse.catalog import APPLICATIONS
 from warehouse.database import Connection, fetch_row, session
 from warehouse.errors import ConfigurationError
 
@@ -158,13 +157,14 @@ def _hand_over(warehouse: Connection) -> None:
             warehouse.execute(sql.SQL("alter function {} owner to {owner}").format(sql.SQL(str(signature)), **words))
 
 
-def let_runner_read(source_url: str, password: str) -> None:
+def let_runner_read(source_url: str, schemas: Sequence[str], password: str) -> None:
     """On the embedded server: make the runner's login, and let it read the applications' tables; idempotent.
 
     Costs one query where nothing is to be done. Of servers that somebody else runs, their owners decide.
 
     Args:
         source_url: the source, as its owner.
+        schemas: of the applications; those that there are.
         password: to give to the runner.
     """
     with session(source_url, name="weir") as source:
@@ -179,7 +179,7 @@ def let_runner_read(source_url: str, password: str) -> None:
             "select array_agg(distinct n.nspname) from pg_class as c join pg_namespace as n on n.oid = c.relnamespace"
             " where n.nspname = any (%s) and c.relkind = any ('{r,p,v,m,f}')"
             " and not (has_schema_privilege(%s, n.oid, 'usage') and has_table_privilege(%s, c.oid, 'select'))",
-            (list(APPLICATIONS), RUNNER, RUNNER),
+            (list(schemas), RUNNER, RUNNER),
         )
         for schema in closed or ():  # type: ignore[attr-defined]
             words = {"schema": sql.Identifier(schema), "runner": sql.Identifier(RUNNER)}

@@ -123,7 +123,7 @@ def _render(result: dict[str, Any]) -> str:
         loaded = expectationSuiteValidationResultSchema.load(result)
         if isinstance(loaded, dict):
             loaded = ExpectationSuiteValidationResult(**loaded)
-        return str(DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(loaded)))  # type: ignore[no-untyped-call]
+        return str(DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(loaded)))
 
 
 def _write(path: Path, text: str) -> None:

@@ -101,7 +101,7 @@ def reconcile(warehouse: Connection, plan: Plan) -> list[Check]:
         path.read_text(encoding="utf-8")
         for path in (RECONCILIATION / f"{plan.application}.sql", *filter(Path.exists, own))
     ]
-    rows = [
+    rows: list[tuple[Any, ...]] = [
         (text, *row)
         for text in texts
         for row in warehouse.execute(
@@ -128,7 +128,7 @@ def reconcile(warehouse: Connection, plan: Plan) -> list[Check]:
                 success=differing == 0,
                 observed=str(observed),
                 expected=str(expected),
-                partitions=tuple(partitions or ()),  # type: ignore[arg-type]
+                partitions=tuple(partitions or ()),
                 reason=REASONS["conservation" if mart_name is None else "equation"],
                 failing_rows=None
                 if differing == 0
@@ -409,7 +409,7 @@ def _volume(warehouse: Connection, mart: Mart, days: list[dt.date]) -> Check:
         check,
         observed=f"{observed} rows on {date:%A}, {date}",
         expected=f"about {median:g}, as on {date:%A}s before",
-        partitions=tuple(sorted(row[0] for row in rows)),  # type: ignore[type-var]
+        partitions=tuple(sorted(row[0] for row in rows if isinstance(row[0], dt.date))),
         failing_rows=sql.SQL(
             "select partition_start, row_count, publication_id, published_at from control.publications"
             " where mart = {} and extract(isodow from partition_start) = extract(isodow from {}::date)"

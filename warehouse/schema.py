@@ -99,18 +99,15 @@ def forget_models(warehouse: Connection) -> None:
     Not the schemas themselves: to make them again takes a right that runs do not have.
     """
     for layer in MADE_BY_DBT:
-        kinds = dict(
-            warehouse.execute(
-                "select relname, relkind::text from pg_class"
-                " where relnamespace = %s::regnamespace and relkind = any ('{r,v}')",
-                (layer,),
-            ).fetchall()
-        )
         for kind, word in (("v", "view"), ("r", "table")):
-            if names := [str(name) for name, each in kinds.items() if each == kind]:
+            rows = warehouse.execute(
+                "select relname from pg_class where relnamespace = %s::regnamespace and relkind::text = %s",
+                (layer, kind),
+            ).fetchall()
+            if rows:
                 warehouse.execute(
-                    sql.SQL("drop {} if exists {} cascade").format(
-                        sql.SQL(word), sql.SQL(", ").join(sql.Identifier(layer, name) for name in names)
+                    sql.SQL("drop {} {} cascade").format(
+                        sql.SQL(word), sql.SQL(", ").join(sql.Identifier(layer, str(name)) for (name,) in rows)
                     )
                 )
 
