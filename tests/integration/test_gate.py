@@ -1,7 +1,9 @@
 """The gate: every blocking check of every mart fails for a candidate that breaks it, and holds it back."""
 
 import datetime as dt
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -21,7 +23,7 @@ from tests.integration.test_incremental import (
     task,
 )
 from tests.support import Lab
-from warehouse import gate, status
+from warehouse import data_docs, gate, status
 from warehouse.catalog import APPLICATIONS, CALENDAR, MARTS, Mart, marts
 from warehouse.catalog import mart as mart_of
 from warehouse.refresh import Refresh
@@ -244,7 +246,7 @@ def spoilt(lab: Lab) -> mock.Mock:
 
 
 def test_what_is_blocked_keeps_its_last_good_rows_and_holds_no_other_application_back(
-    lab: Lab, spoilt: mock.Mock
+    lab: Lab, spoilt: mock.Mock, tmp_path: Path
 ) -> None:
     lab.write(*BEGINNING)
     lab.run(AS_OF)
@@ -278,6 +280,8 @@ def test_what_is_blocked_keeps_its_last_good_rows_and_holds_no_other_application
     assert after["kpi_daily"] != before["kpi_daily"]
     assert after["analytics_daily_metrics"] != before["analytics_daily_metrics"]
 
+    assert_data_docs_show(lab, blocked, tmp_path)
+
     # A rebuild of given days publishes the good ones and holds back the bad one.
     with spoilt:
         dated = lab.run(AS_OF, from_date=dt.date(2024, 3, 1), to_date=dt.date(2024, 3, 7))
@@ -293,6 +297,23 @@ def test_what_is_blocked_keeps_its_last_good_rows_and_holds_no_other_application
     assert mended.outcomes["workflows"].status == "published"
     assert "2024-03-03" in lab.published_since(mended)["workflow_analytics"]
     assert [each for each in status.freshness(lab.warehouse) if each.failing_since] == []
+
+
+def assert_data_docs_show(lab: Lab, refresh: Refresh, home: Path) -> None:
+    """Two of the pages, which take a third of a second each."""
+    results = home / data_docs.FOLDER / "results"
+    results.mkdir(parents=True)
+    for name in ("workflow_analytics", "kpi_daily"):
+        shutil.copy(lab.home / data_docs.FOLDER / "results" / f"{name}.json", results)
+    assert data_docs.build(home) == 2
+    page = (home / data_docs.FOLDER / "workflow_analytics.html").read_text(encoding="utf-8")
+    assert "cohort_converted_count" in page
+    listed = data_docs.index(home).read_text(encoding="utf-8")
+    assert listed.count(refresh.parameters.run_id) == 2
+    assert 'href="kpi_daily.html"' in listed
+    assert (data_docs.is_stale(home), data_docs.build(home)) == (False, 0)
+    (results / "kpi_daily.json").touch()
+    assert data_docs.build(home) == 1
 
 
 def test_too_large_a_share_of_quarantined_rows_blocks_their_application(lab: Lab) -> None:
