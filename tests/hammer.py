@@ -84,22 +84,34 @@ def areas_of(lab: Lab, refresh: Refresh) -> list[Area]:
     return areas
 
 
-def hammer(lab: Lab, publications: int, cursor_seconds: float, say: Callable[[str], None] = print) -> Seen:
+def publish_whole(runner: Connection, parameters: Parameters, area: Area) -> None:
+    """As runs do."""
+    publish.publish(runner, parameters, area.plan)
+
+
+def hammer(
+    lab: Lab,
+    refresh: Refresh,
+    publications: int,
+    cursor_seconds: float,
+    publish_area: Callable[[Connection, Parameters, Area], None] = publish_whole,
+    say: Callable[[str], None] = print,
+) -> Seen:
     """Publish all marts so many times, in turns by application, while three kinds of readers look at them.
 
     Args:
-        lab: a laboratory with an empty source.
+        lab: a laboratory.
+        refresh: a run in it that has built every mart.
         publications: of one application each.
         cursor_seconds: how long each cursor takes to read everything; publishing lasts until one has.
+        publish_area: publishes the candidates of one application.
         say: takes lines about sizes.
     """
-    lab.write(*BEGINNING)
-    refresh = lab.run(AS_OF, gate_open=True)
     areas, parameters = areas_of(lab, refresh), refresh.parameters
     access.set_password(lab.warehouse, access.BI, "read")
     url = access.reader_url(lab.server.url("warehouse"), "read")
     with connect(lab.places.warehouse_url, name="hammer") as runner:
-        _publish(runner, parameters, areas, 0)
+        _publish(runner, parameters, areas, 0, publish_whole)
         first = size(lab, areas)
         seen, ended, cursors = Seen(), threading.Event(), threading.Event()
         readers = [
@@ -110,9 +122,9 @@ def hammer(lab: Lab, publications: int, cursor_seconds: float, say: Callable[[st
         for reader in (*readers, slow):
             reader.start()
         done, version, largest = 0, 0, first
-        while done < publications or not (cursors.is_set() or seen.wrong):
+        while not seen.wrong and (done < publications or not cursors.is_set()):
             version += 1
-            _publish(runner, parameters, areas, version)
+            _publish(runner, parameters, areas, version, publish_area)
             done += len(areas)
             month = _month(version // 5)
             # What a publication does for a month that it is the first to have rows for.
@@ -140,7 +152,13 @@ def size(lab: Lab, areas: list[Area]) -> int:
     return int(str(found))
 
 
-def _publish(runner: Connection, parameters: Parameters, areas: list[Area], version: int) -> None:
+def _publish(
+    runner: Connection,
+    parameters: Parameters,
+    areas: list[Area],
+    version: int,
+    publish_area: Callable[[Connection, Parameters, Area], None],
+) -> None:
     for area in areas:
         for name, column in area.marks.items():
             runner.execute(
@@ -148,7 +166,7 @@ def _publish(runner: Connection, parameters: Parameters, areas: list[Area], vers
                     sql.Identifier(name), sql.Identifier(column), sql.Literal(str(version))
                 )
             )
-        publish.publish(runner, parameters, area.plan)
+        publish_area(runner, parameters, area)
 
 
 def _is_dated(name: str) -> bool:
@@ -238,7 +256,8 @@ def main() -> None:
                 make_database(server, name, f"template_{name}")
             lab = Lab(server, Path(folder, "lab"))
             try:
-                seen = hammer(lab, publications, cursor_seconds)
+                lab.write(*BEGINNING)
+                seen = hammer(lab, lab.run(AS_OF, gate_open=True), publications, cursor_seconds)
             finally:
                 lab.close()
         finally:

@@ -1,6 +1,13 @@
-{{ config(severity='warn', meta={'mart': 'kpi_forecast_accuracy'}) }}
--- The model chosen for a series does no worse than the seasonal naive method on what was held back. A warning: a
--- series can change its ways between choice and scoring.
+{{
+    config(
+        severity='warn',
+        meta={
+            'mart': 'kpi_forecast_accuracy',
+            'reason': 'a series can change its ways between the choice of a model and its scoring',
+        }
+    )
+}}
+-- The model chosen for a series does no worse than the seasonal naive method on what was held back.
 with accuracy as (
 
     select * from {{ ref('kpi_forecast_accuracy') }}

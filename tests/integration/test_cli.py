@@ -242,7 +242,8 @@ def test_status_tells_what_stands_in_the_marts(published: Path) -> None:
     assert [row["mart"] for row in report["marts"]] == [mart.name for mart in MARTS]
     assert all(row["as_of"] == AS_OF and row["rows"] for row in report["marts"])
     assert {"source_table", "reason", "entries", "rows"} == set(report["quarantine"][0])
-    assert report["failed_checks"] == []
+    assert [each for each in report["failed_checks"] if each["severity"] == "block"] == []
+    assert all(each["reason"] and each["result_id"] for each in report["failed_checks"])
     assert [each["failing_since"] for each in report["freshness"]] == [None] * 4
     assert "no failing rows of a result 0" in weir("status", "--rows", "0", home=published).err
 
