@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help demo test install lock lint lint-python lint-sql type bench bench-extract down clean
+.PHONY: help demo test hammer install lock lint lint-python lint-sql type bench bench-extract down clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -13,6 +13,11 @@ demo: install  ## install, start PostgreSQL, generate data, run the whole pipeli
 
 test: install  ## install, then run every test
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 20
+
+PUBLICATIONS ?= 1000
+CURSOR ?= 600
+hammer: install  ## readers hammer all marts through 1,000 publications, one with a cursor of ten minutes
+	$(BIN)/python -m tests.hammer $(PUBLICATIONS) $(CURSOR)
 
 install: $(STAMP)  ## install into .venv from the lock file
 

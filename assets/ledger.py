@@ -26,9 +26,6 @@ from assets import events, specs
 from warehouse.catalog import MARTS, mart
 from warehouse.database import Connection, fetch_row
 
-REFRESH = "refresh"
-"""The name of the job that all publications are events of."""
-
 MARKS: Mapping[str, object] = {
     "partition": "@partition@",
     "publication": 7_000_000_001,
@@ -100,16 +97,11 @@ def tell_failures(
     for name, days in held_back.items():
         for day in sorted(day for day in days if day is not None)[-MOST_FAILURES:]:
             event = DagsterEvent.build_asset_materialization_planned_event(
-                REFRESH,
-                op_name(mart(name).application),
+                specs.REFRESH,
+                specs.publish_op(mart(name).application),
                 AssetMaterializationPlannedData(specs.mart_key(mart(name)), partition=day.isoformat()),
             )
             instance.report_dagster_event(event, run_id=run_id)
-
-
-def op_name(application: str) -> str:
-    """The name of the op that publishes an application."""
-    return f"publish_{application}"
 
 
 def _cursor_name(warehouse: Connection) -> str:
@@ -125,7 +117,7 @@ def _materialization(
     name: str, pictures: Mapping[str, dg.MetadataValue], publication: Mapping[str, Any]
 ) -> EventLogEntry:
     published = mart(name)
-    step = op_name(published.application)
+    step = specs.publish_op(published.application)
     materialization = dg.AssetMaterialization(
         specs.mart_key(published),
         partition=publication["partition"],
@@ -144,11 +136,11 @@ def _materialization(
         user_message="",
         run_id=publication["run_id"],
         timestamp=time.time(),
-        job_name=REFRESH,
+        job_name=specs.REFRESH,
         step_key=step,
         dagster_event=DagsterEvent(
             event_type_value=DagsterEventType.ASSET_MATERIALIZATION.value,
-            job_name=REFRESH,
+            job_name=specs.REFRESH,
             step_key=step,
             event_specific_data=StepMaterializationData(materialization, []),
         ),

@@ -93,7 +93,7 @@ def published_assets(application: str, partitions: specs.Partitions) -> dg.Asset
     """
 
     @dg.multi_asset(
-        name=ledger.op_name(application),
+        name=specs.publish_op(application),
         specs=list(specs.published(application, partitions)),
         check_specs=list(specs.checks(application)),
         can_subset=True,  # what is not built this time yields neither results nor checks
@@ -163,7 +163,8 @@ def _results(
                 severity=_severity(any(check.severity == "block" for check in failed)),
                 metadata={
                     "checks": len(checks),
-                    "failed": [f"{c.name}: {c.observed}, expected {c.expected}" for c in failed],
+                    "failed": [f"{c.name}: {c.observed}, expected {c.expected} ({c.reason})" for c in failed],
+                    "failing_rows": [f"weir status --rows {c.result_id}" for c in failed if c.failing_rows],
                     "failed_partitions": sorted({str(day) for c in failed for day in c.partitions}),
                 },
             )

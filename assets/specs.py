@@ -12,11 +12,27 @@ import dagster as dg
 from assets import project
 from warehouse.catalog import APPLICATIONS, CALENDAR, SOURCE_TABLES, Grain, Mart, SourceTable, marts, source_tables
 
+REFRESH = "refresh"
+"""The job that does it all."""
+
 EQUALS_SOURCE = "equals_source"
-ENGINES = ("great_expectations", "reconciliation", "dbt")
+FRESHNESS = "freshness"
+CHECKED = {
+    "great_expectations": "Rows, key, nulls and ranges.",
+    "reconciliation": "Measures recomputed from raw, which block; whether as many rows as usual, which warns.",
+    "dbt": "Whether rows contradict themselves or each other.",
+}
+"""What each engine looks at."""
+
+ENGINES = tuple(CHECKED)
 
 Partitions = Mapping[Grain, dg.PartitionsDefinition]
 """How the partitions of each grain are named; empty: Dagster is told of none."""
+
+
+def publish_op(application: str) -> str:
+    """The op that builds, checks and publishes an application's marts."""
+    return f"publish_{application}"
 
 
 def source_key(table: SourceTable) -> dg.AssetKey:
@@ -114,7 +130,19 @@ def checks(application: str) -> Iterator[dg.AssetCheckSpec]:
                 engine,
                 asset=mart_key(mart),
                 blocking=True,
-                description=f"All checks of {engine} on the candidate, before it is published.",
+                description=f"{CHECKED[engine]} On the candidate, before it is published: a mart keeps its last good "
+                "rows where a check fails that blocks. Why each blocks or warns stands in its result.",
+            )
+
+
+def freshness() -> Iterator[dg.AssetCheckSpec]:
+    """How old each mart is; it warns, because old numbers are still right as of when they stand."""
+    for area in areas():
+        for mart in marts(area):
+            yield dg.AssetCheckSpec(
+                FRESHNESS,
+                asset=mart_key(mart),
+                description="As of when the mart stands, and since when and why runs of its application fail.",
             )
 
 

@@ -55,6 +55,10 @@ class Application(WarehouseBase):
     newest_as_of: Mapped[dt.datetime | None] = mapped_column(
         comment="No published partition stands as of a later instant, but where that makes no difference."
     )
+    failing_since: Mapped[dt.datetime | None] = mapped_column(
+        comment="When the first of the last unbroken row of failed or blocked runs ended; null: the last one succeeded."
+    )
+    last_error: Mapped[str | None] = mapped_column(comment="What the last run failed with.")
 
 
 class Run(WarehouseBase):

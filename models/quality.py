@@ -20,7 +20,11 @@ class CheckResult(WarehouseBase):
     """One row per check and run; a check that failed for days has one row per failed day."""
 
     __tablename__ = "check_results"
-    __table_args__ = (Index(None, "run_id"), {"schema": SCHEMA})
+    __table_args__ = (
+        Index(None, "run_id"),
+        Index("check_results_application_check_result_id_idx", "application", "check_result_id"),
+        {"schema": SCHEMA},
+    )
 
     check_result_id: Mapped[IdentityKey]
     run_id: Mapped[str]
@@ -35,6 +39,11 @@ class CheckResult(WarehouseBase):
     observed: Mapped[str | None]
     expected: Mapped[str | None]
     checked_at: Mapped[WrittenAt]
+    reason: Mapped[str | None] = mapped_column(comment="Why it blocks, or only warns.")
+    failing_rows: Mapped[str | None] = mapped_column(
+        comment="Query for the rows that failed, in the candidate, until it is built again; null: passed, or there "
+        "are none to show."
+    )
 
 
 class Quarantine(WarehouseBase):

@@ -24,14 +24,14 @@ from orchestration.arguments import APPLICATIONS, applications_of, date, instant
 from orchestration.connections import (
     by_url,
     check_sources,
+    owner_session,
     prepare,
     reader_url,
     set_up,
-    warehouse_session,
     warehouse_to_read,
 )
 from orchestration.printing import STARTED, complain, err, exit_code, exit_code_of, one_line, out, print_json, progress
-from orchestration.reports import outcome_of, print_proofs, print_run, print_status
+from orchestration.reports import outcome_of, print_proofs, print_rows, print_run, print_status
 from orchestration.settings import Settings
 from orchestration.signals import Signals
 from warehouse.database import Connection, connect, session
@@ -88,8 +88,8 @@ def init() -> None:
 
     chosen = settings_module.load()
     places = chosen.start()
-    with warehouse_session(places, "weir init") as warehouse:
-        set_up(chosen, places, warehouse)
+    with owner_session(chosen, "weir init") as warehouse:
+        set_up(chosen, warehouse)
     with open_instance(places.home, chosen.server if chosen.needs_server else None):
         pass
     err.print(f"warehouse ready; state is in {places.home}", soft_wrap=True)
@@ -101,12 +101,12 @@ def source_create() -> None:
     from warehouse import loading
 
     chosen = settings_module.load()
-    places = chosen.start()
+    sources_of = chosen.sources_of(chosen.start_server())
     made: list[str] = []
     with ExitStack() as sessions:
         sources = [
             (session(url, name="weir source create", setting=chosen.source_setting(applications[0])), applications)
-            for url, applications in by_url(places).items()
+            for url, applications in by_url(sources_of).items()
         ]
         opened = [(sessions.enter_context(source), applications) for source, applications in sources]
         for connection, applications in opened:  # all answer
@@ -123,12 +123,12 @@ def source_load(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Fold
     from warehouse import loading
 
     chosen = settings_module.load()
-    started: list[Places] = []
+    urls: dict[str, str] = {}
 
     def connect_to(application: str) -> Connection:
-        if not started:  # once the files have been looked at, and not before
-            started.append(chosen.start())
-        url = started[0].source_urls[application]
+        if not urls:  # once the files have been looked at, and not before
+            urls.update(chosen.sources_of(chosen.start_server()))
+        url = urls[application]
         return connect(url, name="weir source load", setting=chosen.source_setting(application))
 
     with progress() as say:
@@ -154,18 +154,17 @@ def demo(
     from warehouse.refresh import new_run_id
 
     chosen = settings_module.load()
-    places = chosen.start()
-    urls = by_url(places)
+    urls = by_url(chosen.sources_of(chosen.start_server()))
     if len(urls) > 1:
         raise ConfigurationError("the demo fills one source; unset WEIR_SOURCE_URL_<APPLICATION>")
     (url,) = urls
     with (
         session(url, name="weir demo", setting=chosen.source_setting(APPLICATIONS[0])) as source,
-        warehouse_session(places, "weir demo") as warehouse,
+        owner_session(chosen, "weir demo") as warehouse,
         progress() as say,
     ):
         if not schema.is_current(warehouse):
-            set_up(chosen, places, warehouse)
+            set_up(chosen, warehouse)
         loading.create(source)
         if filled := loading.filled(source):
             say(f"the source has data already ({', '.join(filled[:2])}, ...); leaving it as it is")
@@ -242,27 +241,41 @@ def run(
 
 
 @app.command()
-def status(as_json: AsJson = False) -> None:
+def status(
+    rows: Annotated[
+        int | None, typer.Option("--rows", metavar="ID", help="Show the rows that a failed check is about instead.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Show what stands in the marts, how fresh, and what is wrong.
 
     Per mart: partitions, rows, as-of instant, last publication, dirty and late partitions, failed checks. Then
-    open quarantine, failed checks, series that cannot be forecast, and alerts that have yet to be sent.
+    applications whose runs fail, how old their marts are and why; open quarantine, failed checks, series that
+    cannot be forecast, and alerts that have yet to be sent.
     """
     from warehouse import status as report
 
     chosen = settings_module.load()
     with warehouse_to_read(chosen, "weir status") as (_, warehouse):
+        if rows is not None:
+            columns, found = report.failing_rows(warehouse, rows)
+            if as_json:
+                print_json([dict(zip(columns, row, strict=True)) for row in found])
+            else:
+                print_rows(columns, found)
+            return
+        freshness = report.freshness(warehouse)
         marts, quarantine, failures = report.marts(warehouse), report.quarantine(warehouse), report.failures(warehouse)
         without, unsent = report.without_forecast(warehouse), report.unsent_alerts(warehouse)
     if as_json:
         print_json(
             {
-                "marts": marts, "quarantine": quarantine, "failed_checks": failures,
+                "marts": marts, "freshness": freshness, "quarantine": quarantine, "failed_checks": failures,
                 "series_without_forecast": without, "unsent_alerts": unsent,
             }
         )  # fmt: skip
         return
-    print_status(marts, quarantine, failures, without, unsent)
+    print_status(freshness, marts, quarantine, failures, without, unsent)
 
 
 @app.command()
@@ -348,15 +361,17 @@ def up(
     in the UI.
     """
     from orchestration.up import serve
+    from warehouse import data_docs
 
     chosen = settings_module.load()
     was_running = chosen.server.is_running()
     places = chosen.start()
-    prepare(chosen, places)
+    prepare(chosen)
 
     def ready(address: str) -> None:
         err.print(f"Dagster UI       {address}")
         err.print('SQL, for reading  psql "$(weir url bi)"')
+        err.print(f"Data Docs        {data_docs.index(places.home).as_uri()}", soft_wrap=True)
         err.print(f"state            {places.home}")
         err.print("Ctrl-C ends it")
 
@@ -389,7 +404,7 @@ def _run(
     with progress() as say:
         places = chosen.start()
         check_sources(chosen, places, applications)
-        prepare(chosen, places)
+        prepare(chosen)
         refresh = Refresh(
             places,
             parameters,

@@ -1,6 +1,6 @@
 """The databases of a command: opened, made or brought to the current version where that is ours to do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,25 +14,30 @@ if TYPE_CHECKING:
 
 
 def warehouse_session(places: "Places", name: str) -> AbstractContextManager[Connection]:
-    """The warehouse, for one command; the name is what the server shows of it."""
+    """The warehouse as runs see it, for one command; the name is what the server shows of it."""
     return session(places.warehouse_url, name=name, setting="WEIR_WAREHOUSE_URL")
 
 
-def prepare(chosen: Settings, places: "Places") -> None:
-    """Bring the warehouse to the current version, where it is not."""
+def owner_session(chosen: Settings, name: str) -> AbstractContextManager[Connection]:
+    """The warehouse for whoever sets it up; the embedded server runs already, if it is there."""
+    return session(chosen.warehouse_of(chosen.server), name=name, setting="WEIR_WAREHOUSE_URL")
+
+
+def prepare(chosen: Settings) -> None:
+    """Bring the warehouse to the current version, where it is not; the embedded server runs already."""
     from warehouse import schema
 
-    with warehouse_session(places, "weir init") as warehouse:
+    with owner_session(chosen, "weir init") as warehouse:
         if not schema.is_current(warehouse):
-            set_up(chosen, places, warehouse)
+            set_up(chosen, warehouse)
 
 
-def set_up(chosen: Settings, places: "Places", warehouse: Connection) -> None:
-    """Migrate the warehouse and give its reading role the password that is kept in WEIR_HOME."""
-    from warehouse import schema
+def set_up(chosen: Settings, warehouse: Connection) -> None:
+    """Migrate the warehouse, and give its reading role the password that is kept in WEIR_HOME."""
+    from warehouse import access, schema
 
-    schema.migrate(warehouse, places.warehouse_url)
-    schema.grant_readers(warehouse, chosen.reader_password(schema.BI_ROLE))
+    schema.migrate(warehouse, chosen.warehouse_of(chosen.server))
+    access.set_password(warehouse, access.BI, chosen.reader_password(access.BI))
 
 
 @contextmanager
@@ -41,27 +46,28 @@ def warehouse_to_read(chosen: Settings, name: str) -> Iterator[tuple["Places", C
     from warehouse import schema
 
     places = chosen.start()
-    with warehouse_session(places, name) as warehouse:
+    with owner_session(chosen, name) as warehouse:
         if not schema.is_current(warehouse):
             if chosen.warehouse_url is not None:
                 raise ConfigurationError(
                     "the database of WEIR_WAREHOUSE_URL is not set up for this version of weir; run: weir init"
                 )
-            set_up(chosen, places, warehouse)
+            set_up(chosen, warehouse)
+    with warehouse_session(places, name) as warehouse:
         yield places, warehouse
 
 
 def reader_url(chosen: Settings) -> str:
     """The libpq URL of the role for BI tools, tried before it is given away."""
-    from warehouse import schema
+    from warehouse import access
 
     with warehouse_to_read(chosen, "weir url") as (places, _):
-        readers = schema.reader_url(places.warehouse_url, chosen.reader_password(schema.BI_ROLE))
+        readers = access.reader_url(places.warehouse_url, chosen.reader_password(access.BI))
         try:
             connect(readers, name="weir url").close()
         except ConfigurationError as error:
             raise ConfigurationError(
-                f"role {schema.BI_ROLE} cannot log in with the password kept in {places.home}: {error}; "
+                f"role {access.BI} cannot log in with the password kept in {places.home}: {error}; "
                 "to give it that password, run: weir init"
             ) from None
         return readers
@@ -73,7 +79,7 @@ def check_sources(chosen: Settings, places: "Places", applications: tuple[str, .
     from warehouse.extract import missing_tables
 
     problems = []
-    for url, names in by_url(places, applications).items():
+    for url, names in by_url(places.source_urls, applications).items():
         setting = chosen.source_setting(names[0])
         try:
             with session(url, name="weir run", read_only=True, setting=setting) as source:
@@ -92,9 +98,9 @@ def check_sources(chosen: Settings, places: "Places", applications: tuple[str, .
     raise ConfigurationError("; ".join(problems))
 
 
-def by_url(places: "Places", applications: tuple[str, ...] = APPLICATIONS) -> dict[str, tuple[str, ...]]:
+def by_url(source_urls: Mapping[str, str], applications: tuple[str, ...] = APPLICATIONS) -> dict[str, tuple[str, ...]]:
     """The applications that share a source, per libpq URL of it."""
     urls: dict[str, tuple[str, ...]] = {}
     for application in applications:
-        urls[places.source_urls[application]] = (*urls.get(places.source_urls[application], ()), application)
+        urls[source_urls[application]] = (*urls.get(source_urls[application], ()), application)
     return urls

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from assets.freshness import WAREHOUSE, freshness_checks
 from assets.refresh import RESOURCE, all_assets
 from orchestration import settings
 from orchestration.jobs import refresh_job
 from orchestration.partitions import calendar
-from orchestration.resources import refresh
+from orchestration.resources import refresh, warehouse
 from orchestration.schedules import refresh_schedule
-from orchestration.sensors import dirty_partitions_sensor, send_kpi_alerts
+from orchestration.sensors import dirty_partitions_sensor, send_kpi_alerts, tell_freshness
 
 
 def build_defs(
@@ -25,8 +26,9 @@ def build_defs(
         assets=all_assets(calendar(first_day)),
         jobs=[refresh_job],
         schedules=[refresh_schedule(on=automation)],
-        sensors=[dirty_partitions_sensor(on=automation), send_kpi_alerts],
-        resources={RESOURCE: refresh, **(resources or {})},
+        asset_checks=[freshness_checks()],
+        sensors=[dirty_partitions_sensor(on=automation), send_kpi_alerts, tell_freshness],
+        resources={RESOURCE: refresh, WAREHOUSE: warehouse, **(resources or {})},
         executor=dg.in_process_executor,  # of backfills too: one lock, one connection, one dbt for the whole run
     )
 

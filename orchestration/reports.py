@@ -8,10 +8,11 @@ from orchestration.printing import age, one_line, out, table_of
 if TYPE_CHECKING:
     from warehouse.extract import SourceProof
     from warehouse.refresh import Outcome, Refresh
-    from warehouse.status import Failure, MartStatus, QuarantineStatus, UnsentAlert, WithoutForecast
+    from warehouse.status import Failure, Freshness, MartStatus, QuarantineStatus, UnsentAlert, WithoutForecast
 
 
 def print_status(
+    freshness: "list[Freshness]",
     marts: "list[MartStatus]",
     quarantine: "list[QuarantineStatus]",
     failures: "list[Failure]",
@@ -31,23 +32,26 @@ def print_status(
             f"{mart.pending:,}", f"{mart.late:,}", f"{mart.failed_checks:,}",
         )  # fmt: skip
     out.print(table)
+    if failing := [each for each in freshness if each.failing_since]:
+        table = table_of("stale", "as of", "age", "failing since", "because")
+        for each in failing:
+            table.add_row(
+                each.application, f"{each.as_of:%Y-%m-%d %H:%M}Z" if each.as_of else "never published",
+                age(now - each.as_of) if each.as_of else "",
+                f"{each.failing_since:%Y-%m-%d %H:%M}Z", each.last_error or "",
+            )  # fmt: skip
+        out.print(table)
     if quarantine:
         table = table_of("quarantined in", "reason", ">entries", ">rows")
         for entry in quarantine:
             table.add_row(entry.source_table, entry.reason, f"{entry.entries:,}", f"{entry.rows:,}")
         out.print(table)
     if failures:
-        table = table_of("failed check of", "check", "engine", "severity", "observed", "expected", ">days", "first day")
-        for failure in failures:
-            table.add_row(
-                failure.mart or failure.application, failure.check_name, failure.engine, failure.severity,
-                failure.observed or "", failure.expected or "", f"{failure.days:,}", str(failure.first_day or ""),
-            )  # fmt: skip
-        out.print(table)
+        _print_failures(failures)
     if without:
         table = table_of("no forecast of", "metric type", "unit", "granularity", "because")
-        for each in without:
-            table.add_row(each.service_name, each.metric_type, each.unit, each.granularities, each.status)
+        for series in without:
+            table.add_row(series.service_name, series.metric_type, series.unit, series.granularities, series.status)
         out.print(table)
     if unsent:
         table = table_of("alert of", "date", "channel", "state", ">attempts", "last error")
@@ -56,6 +60,28 @@ def print_status(
                 alert.goal, str(alert.date), alert.channel, alert.state, f"{alert.attempts:,}", alert.last_error or ""
             )
         out.print(table)
+
+
+def _print_failures(failures: "list[Failure]") -> None:
+    """Failed checks, with the command that shows the rows."""
+    table = table_of(
+        "failed check of", "check", "engine", "severity", "observed", "expected", ">days", "first day", "why", "rows"
+    )
+    for failure in failures:
+        table.add_row(
+            failure.mart or failure.application, failure.check_name, failure.engine, failure.severity,
+            failure.observed or "", failure.expected or "", f"{failure.days:,}", str(failure.first_day or ""),
+            failure.reason or "", f"weir status --rows {failure.result_id}",
+        )  # fmt: skip
+    out.print(table)
+
+
+def print_rows(columns: list[str], rows: list[tuple[object, ...]]) -> None:
+    """Print rows as they are in the database."""
+    table = table_of(*columns)
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    out.print(table)
 
 
 def print_proofs(found: "list[SourceProof]") -> None:
@@ -88,7 +114,23 @@ def print_run(refresh: "Refresh", seconds: dict[str, float], total: float) -> No
         out.print(table)
     elif not any(outcome.error for outcome in refresh.outcomes.values()):
         out.print("nothing to do: the marts are up to date")
+    if failed := [failure for outcome in refresh.outcomes.values() for failure in failures_of(outcome)]:
+        _print_failures(failed)
     out.print(f"{total:.1f} s: " + ", ".join(f"{name} {value:.1f}" for name, value in seconds.items()), soft_wrap=True)
+
+
+def failures_of(outcome: "Outcome") -> "list[Failure]":
+    """The checks of a run that failed, those that block first."""
+    from warehouse.status import Failure
+
+    return [
+        Failure(
+            outcome.application, check.mart, check.name, check.engine, check.severity, check.observed, check.expected,
+            len(check.partitions), min(check.partitions, default=None), check.reason, check.result_id or 0,
+        )
+        for check in sorted(outcome.checks, key=lambda check: check.severity)
+        if not check.success
+    ]  # fmt: skip
 
 
 def outcome_of(outcome: "Outcome") -> dict[str, Any]:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import dagster as dg
 
 from orchestration import settings
+from orchestration.connections import prepare
 from orchestration.dagster_home import report_dead
-from warehouse import schema
 from warehouse.catalog import APPLICATIONS
-from warehouse.database import session
+from warehouse.database import Connection, session
 from warehouse.plan import Parameters
 from warehouse.refresh import Refresh
 
@@ -33,10 +33,7 @@ def refresh(context: dg.InitResourceContext) -> Iterator[Refresh]:
     config = context.resource_config
     chosen = settings.load()
     places = chosen.start()
-    with session(places.warehouse_url, name="weir", setting="WEIR_WAREHOUSE_URL") as warehouse:
-        if not schema.is_current(warehouse):
-            schema.migrate(warehouse, places.warehouse_url)
-            schema.grant_readers(warehouse, chosen.reader_password(schema.BI_ROLE))
+    prepare(chosen)
     parameters = Parameters(
         run_id=context.run_id or "",
         as_of=dt.datetime.fromisoformat(config["as_of"]) if "as_of" in config else dt.datetime.now(dt.UTC),
@@ -57,3 +54,13 @@ def refresh(context: dg.InitResourceContext) -> Iterator[Refresh]:
         if context.instance:
             report_dead(context.instance, run.found_dead)
         yield run
+
+
+@dg.resource
+def warehouse(context: dg.InitResourceContext) -> Iterator[Connection]:
+    """A connection for looking, outside of runs of the refresh."""
+    chosen = settings.load()
+    places = chosen.start()
+    prepare(chosen)
+    with session(places.warehouse_url, name="weir", setting="WEIR_WAREHOUSE_URL") as connection:
+        yield connection

@@ -22,8 +22,8 @@ def run_in_process(refresh: Refresh, server: EmbeddedServer | None) -> bool:
         warnings.simplefilter("ignore")
         import dagster as dg
 
-        from assets.ledger import REFRESH
         from assets.refresh import RESOURCE
+        from assets.specs import REFRESH
         from orchestration.dagster_home import open_instance, report_dead
         from orchestration.definitions import build_defs
 

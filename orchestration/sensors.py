@@ -4,11 +4,13 @@ Belongs here: what happens because of what stands in the warehouse. Does not bel
 partition dirty (``warehouse.plan``), what is sent, and the memory of it (``warehouse.alerts``).
 """
 
+import datetime as dt
 from collections.abc import Iterator
 
 import dagster as dg
 
-from assets.ledger import REFRESH
+from assets import freshness
+from assets.specs import REFRESH
 from orchestration import settings
 from orchestration.jobs import refresh_job
 from warehouse import schema
@@ -16,6 +18,7 @@ from warehouse.alerts import Channel, LogChannel, WebhookChannel, send_pending
 from warehouse.database import fetch_row, session
 
 SECONDS = 60
+FRESHNESS_SECONDS = 300
 
 
 def dirty_partitions_sensor(*, on: bool) -> dg.SensorDefinition:
@@ -81,3 +84,22 @@ def send_kpi_alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
             return dg.SkipReason("the warehouse is yet to be set up")
         sent, left = send_pending(warehouse, channels)
     return dg.SkipReason(f"{sent} alerts sent, {left} not" if sent or left else "no new alerts")
+
+
+@dg.sensor(
+    name="tell_freshness",
+    minimum_interval_seconds=FRESHNESS_SECONDS,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Records how old the marts are, where that has changed: also when no run gets as far as a mart.",
+)
+def tell_freshness(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    """Start no run: the checks are recorded as they are."""
+    with session(settings.load().start().warehouse_url, name="weir freshness", setting="WEIR_WAREHOUSE_URL") as found:
+        if not schema.is_current(found):
+            return dg.SensorResult(skip_reason="the warehouse is yet to be set up")
+        verdicts = freshness.verdicts(found, dt.datetime.now(dt.UTC))
+    # Events where a verdict or an instant has changed, not every five minutes.
+    cursor = "; ".join(f"{each.application} {each.as_of} {each.fresh} {each.failing_since}" for each in verdicts)
+    if cursor == context.cursor:
+        return dg.SensorResult(skip_reason="nothing has changed")
+    return dg.SensorResult(asset_events=list(freshness.evaluations(verdicts)), cursor=cursor)

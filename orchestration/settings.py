@@ -193,22 +193,34 @@ class Settings(BaseSettings):
             server.start()
             for name in ("source", "warehouse"):
                 server.ensure_database(name)
+            from warehouse import access
+
+            access.let_runner_read(server.url("source"), self.APPLICATIONS, server.password(access.RUNNER))
         else:
             make_home(self.state)
         return server
 
     def places(self, server: EmbeddedServer) -> "Places":
-        """Where everything is, with the server running already."""
+        """Where everything is for a run, which has the rights of ``weir_runner``; with the server running already."""
+        from warehouse import access
         from warehouse.refresh import Places
 
-        return Places(home=self.state, warehouse_url=self.warehouse_of(server), source_urls=self.sources_of(server))
+        return Places(
+            home=self.state,
+            warehouse_url=access.acting_as_runner(self.warehouse_url)
+            if self.warehouse_url
+            else server.url("warehouse", access.RUNNER),
+            source_urls={
+                name: self._own_source(name) or server.url("source", access.RUNNER) for name in self.APPLICATIONS
+            },
+        )
 
     def warehouse_of(self, server: EmbeddedServer) -> str:
-        """Libpq URL of the warehouse, with the server running already."""
+        """Libpq URL of the warehouse for whoever sets it up, with the server running already."""
         return self.warehouse_url or server.url("warehouse")
 
     def sources_of(self, server: EmbeddedServer) -> dict[str, str]:
-        """Libpq URL of each application's source, with the server running already."""
+        """Libpq URL of each application's source for whoever fills it, with the server running already."""
         return {name: self._own_source(name) or server.url("source") for name in self.APPLICATIONS}
 
     def source_setting(self, application: str) -> str:

@@ -1,4 +1,4 @@
-"""``weir up``: Dagster's webserver and daemon as children of this process, for as long as it runs.
+"""``weir up``: Dagster's webserver and daemon, and what keeps Data Docs up to date, as children of this process.
 
 Belongs here: starting, watching and ending them. Does not belong here: what they load
 (``orchestration.definitions``).
@@ -45,12 +45,15 @@ def serve(home: Path, server: EmbeddedServer | None, host: str, port: int, ready
     logs = folder / "logs"
     logs.mkdir(exist_ok=True)
     url = f"http://{host}:{port}"
+    workspace = ["--log-level", "warning", "--workspace", str(WORKSPACE)]
     commands = {
-        "webserver": ["dagster_webserver", "--host", host, "--port", str(port), "--log-level", "warning"],
-        "daemon": ["dagster._daemon", "run", "--log-level", "warning"],
+        "webserver": ["dagster_webserver", "--host", host, "--port", str(port), *workspace],
+        "daemon": ["dagster._daemon", "run", *workspace],
     }
     with contextlib.ExitStack() as stack:
         children = {name: stack.enter_context(_child(name, command, logs)) for name, command in commands.items()}
+        # Not one of those that have to live: pages that are not made are no reason to stop.
+        stack.enter_context(_child("data_docs", ["warehouse.data_docs", str(home), "--serve"], logs))
         _wait_until(lambda: _answers(url), children, logs)
         ready(url)
         _wait_until(lambda: False, children, logs, seconds=None)
@@ -71,7 +74,7 @@ def _check_port(host: str, port: int) -> None:
 def _child(name: str, command: list[str], logs: Path) -> Iterator[subprocess.Popen[bytes]]:
     with (logs / f"{name}.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", *command, "--workspace", str(WORKSPACE)],
+            [sys.executable, "-W", "ignore", "-m", *command],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

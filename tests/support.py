@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from psycopg.rows import dict_row
 
 from tests import reference
-from warehouse import gate, schema
+from warehouse import access, gate, schema
 from warehouse.catalog import APPLICATIONS, CALENDAR, MARTS, SOURCE_TABLES, mart
 from warehouse.database import connect
 from warehouse.errors import BlockedError
@@ -46,8 +46,11 @@ class Lab:
 
     @property
     def places(self) -> Places:
+        """Where runs find things: the warehouse with no more rights than weir_runner has."""
         return Places(
-            self.home, self.server.url("warehouse"), {name: self.server.url("source") for name in APPLICATIONS}
+            self.home,
+            self.server.url("warehouse", access.RUNNER),
+            {name: self.server.url("source") for name in APPLICATIONS},
         )
 
     def close(self) -> None:
@@ -287,4 +290,5 @@ def make_templates(server: EmbeddedServer) -> None:
     source.close()
     warehouse = connect(server.url("template_warehouse"), name="test")
     schema.migrate(warehouse, server.url("template_warehouse"))
+    access.set_password(warehouse, access.RUNNER, server.password(access.RUNNER))
     warehouse.close()

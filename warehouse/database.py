@@ -48,6 +48,15 @@ def without_password(url: str) -> str:
     return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
 
 
+def options_of(url: str) -> str:
+    """Start-up options of a session: everybody's, and those that the URL gives."""
+    try:
+        own = conninfo.conninfo_to_dict(url).get("options")
+    except psycopg.ProgrammingError:
+        own = None  # connecting says what is wrong with it
+    return f"{own} {OPTIONS}" if own else OPTIONS
+
+
 def connect(url: str, *, name: str, read_only: bool = False, setting: str = "the URL") -> Connection:
     """Open a connection in UTC with ISO dates.
 
@@ -60,7 +69,7 @@ def connect(url: str, *, name: str, read_only: bool = False, setting: str = "the
     Raises:
         ConfigurationError: the server does not answer, refuses, or is older than PostgreSQL 15.
     """
-    options = OPTIONS + (" -c default_transaction_read_only=on" if read_only else "")
+    options = options_of(url) + (" -c default_transaction_read_only=on" if read_only else "")
     try:
         # UTF-8 whatever the server's own encoding: rows go from one server to another as they come.
         # Autocommit: a block of connection.transaction() is then a transaction and never a mere savepoint.

@@ -9,14 +9,16 @@ here: publication (``warehouse.publish``), which asks the gate's verdict first.
 - dbt: conservation inside the candidate (``dbt_project/tests``).
 
 Every suite begins with the row count, expected from raw: an empty candidate would pass all other checks.
+Each check says whether it blocks or warns, and why. What depends on an opinion warns: how many rows a weekday
+usually has, and what may mend itself.
 """
 
 import datetime as dt
 import logging
 import os
 import warnings
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,9 @@ from warehouse.database import Connection, fetch_row
 from warehouse.extract import Batch
 from warehouse.plan import Parameters, Plan
 from warehouse.transform import NodeResult, Transformer
+
+ROWS = "expect_table_row_count_to_equal"
+"""The type of the expectation about the number of rows."""
 
 ROW_COUNT = "row_count"
 """The equation that says how many rows a mart should have."""
@@ -39,10 +44,44 @@ EXEMPT_REASONS = ("unknown_timezone", "in_the_future", "orphan_event")
 SMALLEST_TABLE = 100
 """Rows: below it, a share of quarantined rows means nothing and does not block."""
 
+REASONS = {
+    ROWS: "a row too few or too many is a fact that is lost or counted twice",
+    "expect_column_values_to_be_unique": "readers join on the key: a key that occurs twice counts twice",
+    "expect_compound_columns_to_be_unique": "readers join on the key: a key that occurs twice counts twice",
+    "expect_column_values_to_not_be_null": "the contract says that it is never null",
+    "expect_column_values_to_be_between": "no count is below zero, and no row lies outside of the run's partitions",
+    "equation": "recomputed from raw without the models: where the two differ, a number is wrong",
+    "conservation": "every row read is used or left out for a named reason, else rows vanish unseen",
+    "dbt": "a row that contradicts itself is wrong, whatever the source says",
+    "quarantine_share": "so many unusable rows speak of a fault at the source; numbers without them mislead",
+    "orphans": "what they belong to may still come; until then they count nowhere",
+    "equals_source": "what differed is healed with this batch, and built and published like any other change",
+    "volume": "an unusual day may be true: a holiday, a campaign; somebody has to look",
+}
+"""Why checks block or warn: expectations by type, others by kind. A test of dbt may give its own in its meta."""
+
+VOLUME_WEEKS = 12
+"""Same weekdays before a day that say what is usual for it: a season, and yet soon used to a new level."""
+
+VOLUME_LEAST_WEEKS = 6
+"""Fewer say nothing: half of them may be the unusual ones."""
+
+VOLUME_DEVIATIONS = 5.0
+"""Robust standard deviations (1.4826 times the median absolute deviation) that a count may be away."""
+
+VOLUME_LEAST_SHARE, VOLUME_LEAST_ROWS = 0.2, 10
+"""Of the median, and rows: what is closer is never unusual, also where all weeks before were alike."""
+
+FULL_AFTER = dt.timedelta(hours=36)
+"""After a day has begun in UTC, it has ended in every time zone."""
+
 
 @dataclass(frozen=True)
 class Check:
-    """The result of one check; ``mart`` None: of the application. ``partitions`` are those that failed."""
+    """The result of one check; ``mart`` None: of the application. ``partitions`` are those that failed.
+
+    ``failing_rows`` is a query for the rows that failed; ``result_id`` is known once the result is recorded.
+    """
 
     mart: str | None
     name: str
@@ -52,14 +91,21 @@ class Check:
     observed: str | None = None
     expected: str | None = None
     partitions: tuple[dt.date, ...] = ()
+    reason: str = ""
+    failing_rows: str | None = None
+    result_id: int | None = None
 
 
 def reconcile(warehouse: Connection, plan: Plan) -> list[Check]:
     """Compare both sides of every equation of the application; one of them is ``row_count`` for each mart."""
     own = [RECONCILIATION / plan.application / f"{name}.sql" for name in plan.partitions]
-    rows = [
-        row
+    texts = [
+        path.read_text(encoding="utf-8")
         for path in (RECONCILIATION / f"{plan.application}.sql", *filter(Path.exists, own))
+    ]
+    rows: list[tuple[Any, ...]] = [
+        (text, *row)
+        for text in texts
         for row in warehouse.execute(
             sql.SQL("""
             select mart, equation, sum(observed), sum(expected),
@@ -68,11 +114,11 @@ def reconcile(warehouse: Connection, plan: Plan) -> list[Check]:
                     filter (where observed is distinct from expected and partition_start is not null)
             from ({}) as equations
             group by mart, equation
-            """).format(sql.SQL(path.read_text(encoding="utf-8")))
+            """).format(sql.SQL(text))
         ).fetchall()
     ]
     checks = []
-    for mart_name, equation, observed, expected, differing, partitions in rows:
+    for text, mart_name, equation, observed, expected, differing, partitions in rows:
         if mart_name is not None and mart_name not in plan.partitions:
             continue
         checks.append(
@@ -84,18 +130,33 @@ def reconcile(warehouse: Connection, plan: Plan) -> list[Check]:
                 success=differing == 0,
                 observed=str(observed),
                 expected=str(expected),
-                partitions=tuple(partitions or ()),  # type: ignore[arg-type]
+                partitions=tuple(partitions or ()),
+                reason=REASONS["conservation" if mart_name is None else "equation"],
+                failing_rows=None
+                if differing == 0
+                else sql.SQL(
+                    "select * from ({}) as equations where mart is not distinct from {} and equation = {}"
+                    " and observed is distinct from expected"
+                )
+                .format(sql.SQL(text), sql.Literal(mart_name), sql.Literal(equation))
+                .as_string(warehouse),
             )
         )
     return checks
 
 
 def expectations(
-    warehouse: Connection, url: str, parameters: Parameters, plan: Plan, reconciled: list[Check]
+    warehouse: Connection,
+    url: str,
+    parameters: Parameters,
+    plan: Plan,
+    reconciled: list[Check],
+    keep: Callable[[str, Any], None] = lambda name, result: None,
 ) -> list[Check]:
     """Validate each planned mart's candidate with its suite of Great Expectations.
 
-    How many rows a mart should have, and in which partitions it has not, is in ``reconciled``.
+    How many rows a mart should have, and in which partitions it has not, is in ``reconciled``. ``keep`` takes
+    each mart's name and validation result.
     """
     counts = {str(check.mart): check for check in reconciled if check.name == ROW_COUNT}
     expected_rows = {name: int(str(check.expected)) for name, check in counts.items()}
@@ -120,16 +181,16 @@ def expectations(
                 suite = list(_suite(warehouse, parameters, plan, mart(name), rows))
                 asset = source.add_table_asset(name, table_name=name, schema_name="candidate")
                 batch = asset.add_batch_definition_whole_table("candidate").get_batch()
-                if batch.validate(
+                at_once = batch.validate(
                     gx.ExpectationSuite(f"{name} at once", _at_once(warehouse, suite)), result_format="BOOLEAN_ONLY"
-                ).success:
+                )
+                if at_once.success:
+                    keep(name, at_once)
                     checks += [_held(name, each.configuration) for each in suite]
                     continue
                 result = batch.validate(gx.ExpectationSuite(name, suite), result_format="BASIC")
-                checks += [
-                    _check(name, item, () if item.success else _failing_days(warehouse, mart(name), item, bad_counts))
-                    for item in result.results
-                ]
+                keep(name, result)
+                checks += [_check(warehouse, mart(name), item, bad_counts.get(name, ())) for item in result.results]
         finally:
             source.get_execution_engine().close()
     return checks
@@ -184,7 +245,13 @@ def _at_once(warehouse: Connection, suite: Collection[Any]) -> list[Any]:
     query = sql.SQL("select 1 from {{batch}} where {}").format(of_rows).as_string(warehouse)
     return [
         *(each for each, condition in conditions if condition is None),
-        gxe.UnexpectedRowsExpectation(unexpected_rows_query=query),
+        gxe.UnexpectedRowsExpectation(
+            unexpected_rows_query=query,
+            description="; ".join(
+                f"{name}: {expected}"
+                for name, expected in (_named(each.configuration) for each, condition in conditions if condition)
+            ),
+        ),
     ]
 
 
@@ -208,43 +275,25 @@ def _utc_midnight(day: dt.date) -> dt.datetime:
     return dt.datetime.combine(day, dt.time(), dt.UTC)
 
 
-def _failing_days(
-    warehouse: Connection, mart: Mart, item: Any, bad_counts: dict[str, tuple[dt.date, ...]]
-) -> tuple[dt.date, ...]:
-    """The partitions that have rows that an expectation does not hold for; none: it cannot tell."""
-    if mart.date_column is None:
-        return ()
-    if item.expectation_config.type == "expect_table_row_count_to_equal":
-        return bad_counts.get(mart.name, ())
-    condition = _unexpected(item.expectation_config)
+def _failing(mart: Mart, configuration: Any) -> sql.Composable:
+    """The condition that rows meet for which an expectation does not hold; of a row count: all of them."""
+    if configuration.type == ROWS:
+        return sql.SQL("true")
+    condition = _unexpected(configuration)
     if condition is None:
         key = sql.SQL(", ").join(map(sql.Identifier, mart.key))
         condition = sql.SQL("({}) in (select {} from {} group by {} having count(*) > 1)").format(
             key, key, sql.Identifier("candidate", mart.name), key
         )
-    rows = warehouse.execute(
-        sql.SQL("select distinct {} from {} where {} order by 1").format(
-            mart.day(), sql.Identifier("candidate", mart.name), condition
-        )
-    ).fetchall()
-    return tuple(row[0] for row in rows if isinstance(row[0], dt.date))
+    return condition
 
 
 def _held(mart_name: str, configuration: Any) -> Check:
     """An expectation that holds, with what it says as what was observed."""
     name, expected = _named(configuration)
-    return Check(mart_name, name, "great_expectations", "block", True, expected, expected)
-
-
-def _check(mart_name: str, item: Any, partitions: tuple[dt.date, ...] = ()) -> Check:
-    name, expected = _named(item.expectation_config)
-    observed = item.result.get("observed_value")
-    if observed is None:
-        observed = f"{item.result.get('unexpected_count', '?')} unexpected"
-    if item.exception_info and item.exception_info.get("raised_exception"):
-        observed = str(item.exception_info.get("exception_message"))[:500]
-    success = bool(item.success)
-    return Check(mart_name, name, "great_expectations", "block", success, str(observed), expected, partitions)
+    return Check(
+        mart_name, name, "great_expectations", "block", True, expected, expected, reason=REASONS[configuration.type]
+    )
 
 
 def _named(configuration: Any) -> tuple[str, str]:
@@ -254,6 +303,47 @@ def _named(configuration: Any) -> tuple[str, str]:
     limits = {key: arguments[key] for key in ("value", "min_value", "max_value") if arguments.get(key) is not None}
     expected = ", ".join(f"{key} {value}" for key, value in limits.items()) or "0 unexpected"
     return configuration.type + (f"({column})" if column else ""), expected
+
+
+def _check(warehouse: Connection, mart: Mart, item: Any, bad_counts: tuple[dt.date, ...]) -> Check:
+    """What an expectation says; ``bad_counts`` are the days on which the mart has not the rows that it should."""
+    configuration = item.expectation_config
+    name, expected = _named(configuration)
+    observed = item.result.get("observed_value")
+    if observed is None:
+        observed = f"{item.result.get('unexpected_count', '?')} unexpected"
+    if item.exception_info and item.exception_info.get("raised_exception"):
+        observed = str(item.exception_info.get("exception_message"))[:500]
+    check = Check(
+        mart=mart.name,
+        name=name,
+        engine="great_expectations",
+        severity="block",
+        success=bool(item.success),
+        observed=str(observed),
+        expected=expected,
+        reason=REASONS[configuration.type],
+    )
+    if check.success:
+        return check
+    of_count = configuration.type == ROWS
+    words = {
+        "day": mart.day() if mart.date_column else sql.SQL("null::date"),
+        "candidate": sql.Identifier("candidate", mart.name),
+        "condition": _failing(mart, configuration),
+    }
+    partitions = bad_counts if of_count else ()
+    if mart.date_column and not of_count:
+        rows = warehouse.execute(
+            sql.SQL("select distinct {day} from {candidate} where {condition} order by 1").format(**words)
+        ).fetchall()
+        partitions = tuple(row[0] for row in rows if isinstance(row[0], dt.date))
+    query = sql.SQL(
+        "select {day} as partition_start, count(*) from {candidate} group by 1 order by 1"
+        if of_count
+        else "select * from {candidate} where {condition}"
+    ).format(**words)
+    return replace(check, partitions=partitions, failing_rows=query.as_string(warehouse))
 
 
 def dbt_tests(transformer: Transformer, warehouse: Connection, plan: Plan) -> list[Check]:
@@ -280,6 +370,93 @@ def _dbt_check(warehouse: Connection, result: NodeResult, plan: Plan) -> Check:
         observed=f"{result.failures} failing rows",
         expected="0 failing rows",
         partitions=partitions,
+        reason=str(result.meta.get("reason") or REASONS["dbt"]),
+        failing_rows=None if result.status == "pass" else result.compiled,
+    )
+
+
+def volume(warehouse: Connection, parameters: Parameters, plan: Plan) -> list[Check]:
+    """Warn of days with far more or fewer rows than the same weekdays before them usually have.
+
+    What is usual, the ledger says: median and median absolute deviation of the row counts last published. Days
+    that had not ended everywhere at the as-of instant are not judged, nor those with too little history.
+    """
+    last = (parameters.as_of - FULL_AFTER).astimezone(dt.UTC).date()
+    with_days = {
+        name: [day for day in days if day is not None and day <= last]
+        for name, days in plan.partitions.items()
+        if mart(name).dated and mart(name).grain == "day"
+    }
+    return [
+        _volume(warehouse, mart(name), days)
+        for name, days in with_days.items()
+        if days and fetch_row(warehouse, "select exists (select from control.publications where mart = %s)", (name,))[0]
+    ]
+
+
+def _volume(warehouse: Connection, mart: Mart, days: list[dt.date]) -> Check:
+    rows = warehouse.execute(
+        sql.SQL("""
+        with published as (
+            select distinct on (partition_start) partition_start as date, row_count
+            from control.publications where mart = %(mart)s
+            order by partition_start, publication_id desc
+        ), built as (
+            select {day} as date, count(*) as row_count from {candidate} group by 1
+        ), days as (
+            select coalesce(published.date, planned.date) as date, published.row_count, planned.date as planned
+            from published full join unnest(%(days)s::date[]) as planned (date) using (date)
+        ), with_history as (
+            select date, planned, array_agg(row_count) over weeks_before as history
+            from days
+            window weeks_before as (
+                partition by extract(isodow from date) order by date rows between %(weeks)s preceding and 1 preceding
+            )
+        ), usual as (
+            select h.date, m.median, d.deviation
+            from with_history as h
+            cross join lateral (
+                select percentile_cont(0.5) within group (order by n) as median, count(n) as weeks
+                from unnest(h.history) as n
+            ) as m
+            cross join lateral (
+                select percentile_cont(0.5) within group (order by abs(n - m.median)) as deviation
+                from unnest(h.history) as n
+            ) as d
+            where h.planned is not null and m.weeks >= %(least_weeks)s
+        )
+        select usual.date, coalesce(built.row_count, 0), usual.median
+        from usual left join built using (date)
+        where abs(coalesce(built.row_count, 0) - usual.median)
+            > greatest(%(deviations)s * 1.4826 * usual.deviation, %(share)s * usual.median, %(rows)s)
+        order by abs(coalesce(built.row_count, 0) - usual.median) desc, usual.date
+        """).format(day=mart.day(), candidate=sql.Identifier("candidate", mart.name)),
+        {
+            "mart": mart.name,
+            "days": days,
+            "weeks": VOLUME_WEEKS,
+            "least_weeks": VOLUME_LEAST_WEEKS,
+            "deviations": VOLUME_DEVIATIONS,
+            "share": VOLUME_LEAST_SHARE,
+            "rows": VOLUME_LEAST_ROWS,
+        },
+    ).fetchall()
+    check = Check(mart.name, "volume", "reconciliation", "warn", not rows, reason=REASONS["volume"])
+    if not rows:
+        return check
+    date, observed, median = rows[0]
+    return replace(
+        check,
+        observed=f"{observed} rows on {date:%A}, {date}",
+        expected=f"about {median:g}, as on {date:%A}s before",
+        partitions=tuple(sorted(row[0] for row in rows if isinstance(row[0], dt.date))),
+        failing_rows=sql.SQL(
+            "select partition_start, row_count, publication_id, published_at from control.publications"
+            " where mart = {} and extract(isodow from partition_start) = extract(isodow from {}::date)"
+            " and partition_start < {} order by partition_start desc, publication_id desc"
+        )
+        .format(sql.Literal(mart.name), sql.Literal(date), sql.Literal(date))
+        .as_string(warehouse),
     )
 
 
@@ -307,6 +484,8 @@ def quarantine_share(warehouse: Connection, application: str, maximum: float) ->
                     success=bad <= maximum * rows,
                     observed=f"{bad} of {rows} rows quarantined",
                     expected=f"at most {maximum:.1%}",
+                    reason=REASONS["quarantine_share"],
+                    failing_rows=_open_entries(warehouse, table.qualified, but=EXEMPT_REASONS),
                 )
             )
     return checks
@@ -327,6 +506,7 @@ def source_proofs(batch: Batch) -> list[Check]:
             observed=f"{table.proof.differing} of {table.proof.rows} rows differed"
             + (f": {', '.join(table.proof.keys)}" if table.proof.keys else ""),
             expected="0 rows differ",
+            reason=REASONS["equals_source"],
         )
         for table in batch.tables
         if table.proof is not None
@@ -344,6 +524,8 @@ def orphans(warehouse: Connection, application: str) -> list[Check]:
             success=False,
             observed=f"{count} rows",
             expected="0 rows",
+            reason=REASONS["orphans"],
+            failing_rows=_open_entries(warehouse, str(table), only="orphan_event"),
         )
         for table, count in warehouse.execute(
             "select source_table, count(*) from quality.quarantine where released_at is null"
@@ -353,22 +535,52 @@ def orphans(warehouse: Connection, application: str) -> list[Check]:
     ]
 
 
-def record(warehouse: Connection, run_id: str, application: str, checks: Iterable[Check]) -> None:
-    """Write results to ``quality.check_results``: a row per check, or one per failed day; one transaction."""
-    with warehouse.transaction(), warehouse.cursor() as cursor:
-        cursor.executemany(
-            "insert into quality.check_results (run_id, application, mart, partition_start, partition_end,"
-            " check_name, engine, severity, success, observed, expected)"
-            " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            [
-                (
-                    run_id, application, check.mart, day, _end(check.mart, day), check.name, check.engine,
-                    check.severity, check.success, check.observed, check.expected,
-                )
-                for check in checks
-                for day in (check.partitions or (None,))
-            ],
-        )  # fmt: skip
+def _open_entries(warehouse: Connection, table: str, *, only: str | None = None, but: Collection[str] = ()) -> str:
+    """A query for what is in quarantine of a source table: of one reason, or of all but some."""
+    return (
+        sql.SQL(
+            "select row_key, position, reason, value, first_seen from quality.quarantine"
+            " where source_table = {} and released_at is null and ({only} is null or reason = {only})"
+            " and reason <> all ({})"
+        )
+        .format(sql.Literal(table), sql.Literal([*but]), only=sql.Literal(only))
+        .as_string(warehouse)
+    )
+
+
+def record(warehouse: Connection, run_id: str, application: str, checks: Iterable[Check]) -> list[Check]:
+    """Write results to ``quality.check_results``: a row per check, or one per failed day; one transaction.
+
+    Returns:
+        The checks, with the ids of their (first) rows.
+    """
+    recorded = []
+    with warehouse.transaction():
+        for check in checks:
+            days = check.partitions or (None,)
+            (first,) = fetch_row(
+                warehouse,
+                "with written as (insert into quality.check_results (run_id, application, mart, partition_start,"
+                " partition_end, check_name, engine, severity, success, observed, expected, reason, failing_rows)"
+                " select %(run)s, %(application)s, %(mart)s, d.first, d.last, %(name)s, %(engine)s, %(severity)s,"
+                " %(success)s, %(observed)s, %(expected)s, %(reason)s, %(failing_rows)s"
+                " from unnest(%(days)s::date[], %(ends)s::date[]) as d (first, last)"
+                " returning check_result_id) select min(check_result_id) from written",
+                {
+                    "run": run_id,
+                    "application": application,
+                    **{name: getattr(check, name) for name in _RECORDED},
+                    "days": list(days),
+                    "ends": [_end(check.mart, day) for day in days],
+                },
+            )
+            recorded.append(replace(check, result_id=int(str(first))))
+    return recorded
+
+
+_RECORDED = (
+    "mart", "name", "engine", "severity", "success", "observed", "expected", "reason", "failing_rows",
+)  # fmt: skip
 
 
 def _end(name: str | None, start: dt.date | None) -> dt.date | None:

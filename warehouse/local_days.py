@@ -144,5 +144,5 @@ def extend(warehouse: Connection, zones: set[str], first: dt.date, last: dt.date
                 for date, starts_at, ends_at in windows(zone, low, high):
                     copy.write_row((zone, date, starts_at, ends_at))
                     added += 1
-        warehouse.execute("analyze control.local_days")
+        warehouse.execute("select control.update_statistics('local_days')")
     return added

@@ -32,6 +32,8 @@ def exclusive(
         ConfigurationError: another run holds the lock and ``wait`` is False.
     """
     with session(url, name=f"weir run {run_id}", setting="WEIR_WAREHOUSE_URL") as connection:
+        # Only whoever logged in is shown the names of its other sessions; this one touches no table.
+        connection.execute("set role none")
         told = False
         while not fetch_row(connection, "select pg_try_advisory_lock(%s)", (KEY,))[0]:
             row = connection.execute(

@@ -100,7 +100,7 @@ def begin(warehouse: Connection, parameters: Parameters, applications: Sequence[
         )
         warehouse.execute("delete from control.run_partitions")
         # One row, but a table that was never analyzed is thought to have hundreds, and every model joins it.
-        warehouse.execute("analyze control.current_run")
+        warehouse.execute("select control.update_statistics('current_run')")
 
 
 def is_new(warehouse: Connection, application: str) -> bool:
@@ -138,9 +138,7 @@ def deploy(warehouse: Connection, transformer: Transformer, parameters: Paramete
         return False
     with warehouse.transaction():
         if not current:
-            for layer in ("staging", "intermediate", "candidate"):
-                warehouse.execute(sql.SQL("drop schema if exists {} cascade").format(sql.Identifier(layer)))
-                warehouse.execute(sql.SQL("create schema {}").format(sql.Identifier(layer)))
+            schema.forget_models(warehouse)
             warehouse.execute(
                 "update control.applications set facts_batch_id = null, facts_fingerprint = %s", (fingerprint,)
             )
@@ -238,7 +236,7 @@ def record_dirty(warehouse: Connection, parameters: Parameters, application: str
             for table in mart.depends_on:
                 count += _record_undated(warehouse, mart, table, batch_id, facts_batch)
         if count:
-            warehouse.execute("analyze control.late_data")
+            warehouse.execute("select control.update_statistics('late_data')")
         for (queue,) in warehouse.execute(
             "select c.relname from pg_class c join pg_namespace n on n.oid = c.relnamespace"
             " where n.nspname = 'intermediate' and c.relkind = 'r' and c.relname like %s",
@@ -284,7 +282,7 @@ def choose(warehouse: Connection, parameters: Parameters, application: str) -> P
             " where application = %s group by mart",
             (application,),
         ).fetchall()
-        warehouse.execute("analyze control.run_partitions")
+        warehouse.execute("select control.update_statistics('run_partitions')")
     return Plan(application, {str(mart): tuple(dates) for mart, dates in rows})  # type: ignore[arg-type]
 
 

@@ -15,7 +15,7 @@ from typing import Self
 
 from psycopg.types.json import Jsonb
 
-from warehouse import computed, gate, lock, plan, publish, quarantine, transform, warm_up
+from warehouse import computed, data_docs, gate, lock, plan, publish, quarantine, transform, warm_up
 from warehouse.catalog import APPLICATIONS, CALENDAR, MARTS, mart
 from warehouse.database import Connection, connect, fetch_row, session
 from warehouse.errors import BlockedError, WeirError
@@ -218,7 +218,7 @@ class Refresh:
             part = outcome.plan.only(names)
             if part.count:
                 self._make(outcome, part)
-        gate.record(self.warehouse, self.parameters.run_id, application, outcome.checks)
+        outcome.checks = gate.record(self.warehouse, self.parameters.run_id, application, outcome.checks)
         nothing_may = bool(outcome.held_back or outcome.blocked) and not self.parameters.dated
         if any(check.mart is None for check in outcome.blocked):
             nothing_may = True
@@ -257,7 +257,15 @@ class Refresh:
                 checks += gate.quarantine_share(self.warehouse, application, self.maximum_quarantine_share)
                 checks += gate.orphans(self.warehouse, application)
             checks += gate.dbt_tests(self.transformer, self.warehouse, part)
-            checks += gate.expectations(self.warehouse, self.places.warehouse_url, self.parameters, part, reconciled)
+            checks += gate.volume(self.warehouse, self.parameters, part)
+            checks += gate.expectations(
+                self.warehouse,
+                self.places.warehouse_url,
+                self.parameters,
+                part,
+                reconciled,
+                data_docs.keeper(self.places.home, self.parameters),
+            )
         outcome.checks += checks
         bad = gate.bad_partitions(checks, part)
         plan.hold_back(self.warehouse, bad)
@@ -328,6 +336,8 @@ class Refresh:
             return
         self._keep_first_day()
         with self.warehouse.transaction():
+            for outcome in self.outcomes.values():
+                self._note_end(outcome)
             self.warehouse.execute(
                 "update control.runs set status = %s, message = %s, finished_at = now(), seconds = %s"
                 " where run_id = %s",
@@ -337,6 +347,21 @@ class Refresh:
                     Jsonb({name: round(value, 3) for name, value in self.seconds.items()}),
                     self.parameters.run_id,
                 ),
+            )
+
+    def _note_end(self, outcome: Outcome) -> None:
+        """Since when an application fails, and with what; an interruption says nothing of it."""
+        if outcome.status in {"published", "nothing_to_do"}:
+            self.warehouse.execute(
+                "update control.applications set failing_since = null, last_error = null where application = %s",
+                (outcome.application,),
+            )
+        elif isinstance(outcome.error, Exception):
+            words = " ".join(str(outcome.error).split()) or type(outcome.error).__name__
+            self.warehouse.execute(
+                "update control.applications set failing_since = coalesce(failing_since, now()), last_error = %s"
+                " where application = %s",
+                (words[:500], outcome.application),
             )
 
 

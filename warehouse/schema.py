@@ -1,28 +1,29 @@
-"""The warehouse's own schemas: migrations, and the role that readers use.
+"""The warehouse's own schemas: migrations, and what runs do to definitions.
 
 Belongs here: bringing a warehouse to the current version. Does not belong here: views and tables that dbt
-makes (``warehouse.transform``), and what the migrations contain (``models/migrations``).
+makes (``warehouse.transform``), what the migrations contain (``models/migrations``), and who may do what
+(``warehouse.access``).
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import quote, urlencode
 
 import psycopg
 import sqlalchemy as sa
-from psycopg import conninfo, sql
+from psycopg import sql
 from sqlalchemy.pool import StaticPool
 
-from warehouse import local_days
+from warehouse import access, local_days
 from warehouse.catalog import APPLICATIONS, CALENDAR
 from warehouse.database import Connection, check_locks, fetch_row
 from warehouse.errors import ConfigurationError
 
 MIGRATIONS = Path(__file__).resolve().parents[1] / "models" / "migrations"
-HEAD = "0006"
+HEAD = "0011"
 """The newest migration; a test holds it against the folder, so that runs need not import alembic."""
 
-BI_ROLE = "weir_bi"
+MADE_BY_DBT = ("staging", "intermediate", "candidate")
+"""Schemas of which everything can be made anew."""
 
 
 def is_current(warehouse: Connection) -> bool:
@@ -42,7 +43,8 @@ def migrate(warehouse: Connection, url: str, revision: str = "head", *, down: bo
             version of Weir has been here.
     """
     check_locks(warehouse)
-    _check_rights(warehouse)
+    access.check_rights(warehouse)
+    access.make_roles(warehouse)
     import alembic.command
     import alembic.config
     import alembic.util
@@ -73,6 +75,7 @@ def migrate(warehouse: Connection, url: str, revision: str = "head", *, down: bo
         engine.dispose()
     if down:
         return
+    access.apply(warehouse)
     with warehouse.transaction():
         warehouse.execute(
             "insert into control.applications (application) select unnest(%s::text[]) on conflict do nothing",
@@ -83,69 +86,30 @@ def migrate(warehouse: Connection, url: str, revision: str = "head", *, down: bo
 
 def _forget_models(connection: sa.Connection) -> None:
     """Drop what dbt has made, which may read what a migration takes away; the next run makes it anew."""
-    for layer in ("staging", "intermediate", "candidate"):
+    for layer in MADE_BY_DBT:
         connection.execute(sa.text(f"drop schema if exists {layer} cascade"))
         connection.execute(sa.text(f"create schema {layer}"))
     if connection.scalar(sa.text("select to_regclass('control.applications') is not null")):
         connection.execute(sa.text("update control.applications set facts_batch_id = null, facts_fingerprint = null"))
 
 
-def _check_rights(warehouse: Connection) -> None:
-    """Before anything is made, so that nothing is half-made.
+def forget_models(warehouse: Connection) -> None:
+    """Drop everything that dbt has made; within the caller's transaction.
 
-    Raises:
-        ConfigurationError: the warehouse's role may not create schemas, or not create roles.
+    Not the schemas themselves: to make them again takes a right that runs do not have.
     """
-    database, user, may_create_schemas, may_create_roles = fetch_row(
-        warehouse,
-        "select current_database(), current_user, has_database_privilege(current_database(), 'create')"
-        " and not pg_is_in_recovery(), rolsuper or rolcreaterole from pg_roles where rolname = current_user",
-    )
-    if not may_create_schemas:
-        raise ConfigurationError(
-            f"user {user} of WEIR_WAREHOUSE_URL may not create schemas in database {database}; "
-            f"grant create on database {database} to {user}, or give another URL"
-        )
-    if not may_create_roles:
-        raise ConfigurationError(
-            f"user {user} of WEIR_WAREHOUSE_URL may not create the role {BI_ROLE} for readers; "
-            f"alter role {user} createrole, or give another URL"
-        )
-
-
-def grant_readers(warehouse: Connection, password: str) -> None:
-    """Make the role that BI tools use: it can read schema ``marts`` and nothing else. Idempotent.
-
-    Raises:
-        ConfigurationError: the warehouse's role may not create roles.
-    """
-    role = sql.Identifier(BI_ROLE)
-    try:
-        with warehouse.transaction():
-            warehouse.execute("select pg_advisory_xact_lock(hashtext('weir.roles'))")
-            (exists,) = fetch_row(warehouse, "select exists (select from pg_roles where rolname = %s)", (BI_ROLE,))
-            # The verifier is computed here, so that the password never reaches a server log.
-            verifier = warehouse.pgconn.encrypt_password(password.encode(), BI_ROLE.encode(), b"scram-sha-256").decode()
-            warehouse.execute(
-                sql.SQL("{} role {} login password {}").format(
-                    sql.SQL("alter" if exists else "create"), role, sql.Literal(verifier)
+    for layer in MADE_BY_DBT:
+        for kind, word in (("v", "view"), ("r", "table")):
+            rows = warehouse.execute(
+                "select relname from pg_class where relnamespace = %s::regnamespace and relkind::text = %s",
+                (layer, kind),
+            ).fetchall()
+            if rows:
+                warehouse.execute(
+                    sql.SQL("drop {} {} cascade").format(
+                        sql.SQL(word), sql.SQL(", ").join(sql.Identifier(layer, str(name)) for (name,) in rows)
+                    )
                 )
-            )
-            warehouse.execute(sql.SQL("alter role {} set default_transaction_read_only = on").format(role))
-            (database,) = fetch_row(warehouse, "select current_database()")
-            for statement in (
-                "grant connect on database {database} to {role}",
-                "revoke temporary on database {database} from public",
-                "grant usage on schema marts to {role}",
-                "grant select on all tables in schema marts to {role}",
-                "alter default privileges in schema marts grant select on tables to {role}",
-            ):
-                warehouse.execute(sql.SQL(statement).format(database=sql.Identifier(str(database)), role=role))
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise ConfigurationError(
-            f"the reading role {BI_ROLE} cannot be made ({error.diag.message_primary}); "
-            f"drop the role {BI_ROLE} that is there, or grant it to the user of WEIR_WAREHOUSE_URL with admin option"
-        ) from None
 
 
 def describe(warehouse: Connection, descriptions: Mapping[str, tuple[str, Mapping[str, str]]]) -> None:
@@ -155,32 +119,12 @@ def describe(warehouse: Connection, descriptions: Mapping[str, tuple[str, Mappin
         warehouse: to describe.
         descriptions: per mart, its own description and those of its columns.
     """
-    with warehouse.transaction():
-        for name, (text, columns) in descriptions.items():
-            table = sql.Identifier("marts", name)
-            warehouse.execute(sql.SQL("comment on table {} is {}").format(table, sql.Literal(text)))
-            existing = {
-                str(column)
-                for (column,) in warehouse.execute(
-                    "select column_name from information_schema.columns"
-                    " where table_schema = 'marts' and table_name = %s",
-                    (name,),
-                )
-            }
-            for column, column_text in columns.items():
-                if column in existing:
-                    warehouse.execute(
-                        sql.SQL("comment on column {} is {}").format(
-                            sql.Identifier("marts", name, column), sql.Literal(column_text)
-                        )
-                    )
-
-
-def reader_url(warehouse_url: str, password: str) -> str:
-    """URL of the warehouse for the reading role, as libpq takes it."""
-    parts = conninfo.conninfo_to_dict(warehouse_url)
-    host = str(parts.get("host", "localhost"))
-    place = f"{f'[{host}]' if ':' in host else quote(host, safe='')}:{parts.get('port', 5432)}"
-    tls = {name: str(parts[name]) for name in ("sslmode", "sslrootcert") if name in parts}
-    query = f"?{urlencode(tls, quote_via=quote)}" if tls else ""
-    return f"postgresql://{BI_ROLE}:{password}@{place}/{quote(str(parts.get('dbname', '')), safe='')}{query}"
+    with warehouse.transaction(), warehouse.cursor() as cursor:
+        cursor.executemany(
+            "select control.describe(%s, %s, %s)",
+            [
+                (name, column, text)
+                for name, (of_mart, columns) in descriptions.items()
+                for column, text in ((None, of_mart), *columns.items())
+            ],
+        )

@@ -6,8 +6,11 @@ Belongs here: questions to control and quality. Does not belong here: printing.
 import datetime as dt
 from dataclasses import dataclass
 
-from warehouse.catalog import MARTS
+from psycopg import sql
+
+from warehouse.catalog import APPLICATIONS, CALENDAR, MARTS
 from warehouse.database import Connection
+from warehouse.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,16 @@ class MartStatus:
 
 
 @dataclass(frozen=True)
+class Freshness:
+    """How old an application's marts are: as of when they stand, and since when and why runs of it fail."""
+
+    application: str
+    as_of: dt.datetime | None
+    failing_since: dt.datetime | None
+    last_error: str | None
+
+
+@dataclass(frozen=True)
 class QuarantineStatus:
     """Open quarantine entries of one source table and reason."""
 
@@ -37,7 +50,7 @@ class QuarantineStatus:
 
 @dataclass(frozen=True)
 class Failure:
-    """A check that failed in the last run of its application."""
+    """A check that failed in the last run of its application; ``result_id`` leads to its rows."""
 
     application: str
     mart: str | None
@@ -48,6 +61,8 @@ class Failure:
     expected: str | None
     days: int
     first_day: dt.date | None
+    reason: str | None
+    result_id: int
 
 
 @dataclass(frozen=True)
@@ -147,6 +162,17 @@ def marts(warehouse: Connection) -> list[MartStatus]:
     ]
 
 
+def freshness(warehouse: Connection) -> list[Freshness]:
+    """One row per application, and one for the calendar, in the order that they run in."""
+    rows = warehouse.execute(
+        "select a.application, a.as_of, a.failing_since, a.last_error from control.applications as a"
+        " inner join unnest(%s::text[]) with ordinality as o (application, position) using (application)"
+        " order by o.position",
+        ([*APPLICATIONS, CALENDAR],),
+    ).fetchall()
+    return [Freshness(*row) for row in rows]  # type: ignore[arg-type]
+
+
 def quarantine(warehouse: Connection) -> list[QuarantineStatus]:
     """Open entries by table and reason, most first."""
     rows = warehouse.execute(
@@ -165,7 +191,7 @@ def failures(warehouse: Connection) -> list[Failure]:
             order by application, check_result_id desc
         )
         select application, mart, check_name, engine, severity, min(observed), min(expected),
-            count(partition_start), min(partition_start)
+            count(partition_start), min(partition_start), min(reason), min(check_result_id)
         from quality.check_results inner join last_runs using (application, run_id)
         where not success
         group by application, mart, check_name, engine, severity
@@ -173,3 +199,22 @@ def failures(warehouse: Connection) -> list[Failure]:
         """
     ).fetchall()
     return [Failure(*row) for row in rows]  # type: ignore[arg-type]
+
+
+def failing_rows(warehouse: Connection, result_id: int, limit: int = 50) -> tuple[list[str], list[tuple[object, ...]]]:
+    """Columns and rows that a check failed for, at the most ``limit``, in a transaction that cannot write.
+
+    Raises:
+        ConfigurationError: there is no such result, or it has no rows to show.
+    """
+    found = warehouse.execute(
+        "select mart, check_name, failing_rows from quality.check_results where check_result_id = %s", (result_id,)
+    ).fetchone()
+    if found is None or found[2] is None:
+        raise ConfigurationError(f"there are no failing rows of a result {result_id}; weir status lists failed checks")
+    with warehouse.transaction():
+        warehouse.execute("set transaction read only")
+        answer = warehouse.execute(
+            sql.SQL("select * from ({}) as failing limit {}").format(sql.SQL(str(found[2])), sql.Literal(limit))
+        )
+        return [column.name for column in answer.description or ()], answer.fetchall()

@@ -30,7 +30,7 @@ from typing import Any
 from psycopg import conninfo
 
 from warehouse.catalog import mart, marts
-from warehouse.database import OPTIONS, Connection, fetch_row
+from warehouse.database import Connection, fetch_row, options_of
 from warehouse.errors import WeirError
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
@@ -82,6 +82,7 @@ class Transformer:
 
     def __init__(self, warehouse_url: str, state: Path) -> None:
         self._parts = conninfo.conninfo_to_dict(warehouse_url)
+        self._options = options_of(warehouse_url)
         self._state = state
         # Of the place where relations live only the database's name is part of a manifest.
         self._manifest_name = manifest_name(str(self._parts.get("dbname", "")))
@@ -184,7 +185,7 @@ class Transformer:
             "DBT_WEIR_DATABASE": str(parts.get("dbname", "")),
             "DBT_WEIR_SSLMODE": str(parts.get("sslmode", "prefer")),
             "DBT_ENV_SECRET_WEIR_PASSWORD": str(parts.get("password", "")),
-            "PGOPTIONS": OPTIONS,
+            "PGOPTIONS": self._options,
             "DO_NOT_TRACK": "1",
         }
         before = {name: os.environ.get(name) for name in values}

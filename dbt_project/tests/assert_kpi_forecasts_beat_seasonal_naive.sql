@@ -1,7 +1,14 @@
-{{ config(severity='warn', meta={'mart': 'kpi_forecast_accuracy'}) }}
+{{
+    config(
+        severity='warn',
+        meta={
+            'mart': 'kpi_forecast_accuracy',
+            'reason': 'a series can change its ways between the choice of a model and its scoring',
+        }
+    )
+}}
 -- The models chosen do no worse than the seasonal naive method on what was held back, beyond what chance does: of one
--- series and window either may win. A warning: a series can change its ways between choice and scoring.
--- Limits and their evidence: docs/decisions/0012.
+-- series and window either may win. Limits and their evidence: docs/decisions/0012.
 with accuracy as (
 
     select * from {{ ref('kpi_forecast_accuracy') }}

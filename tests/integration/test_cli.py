@@ -22,7 +22,7 @@ import psycopg
 import pytest
 
 from tests.command_line import MAIN, Answer, end, environment, start, weir
-from warehouse import demo, lock
+from warehouse import access, demo, lock
 from warehouse.catalog import MARTS
 from warehouse.errors import ConfigurationError
 from warehouse.server import EmbeddedServer
@@ -219,6 +219,16 @@ def test_an_application_that_is_down_does_not_hold_up_the_others(loaded: Path, p
     assert last == f"weir: {complaint}"
     assert [line for line in progress if line.startswith("weir: ") or not line.isprintable()] == []
     assert any(re.fullmatch(r"scheduling: [\d,]+ rows published", line) for line in progress)
+    known = {each["application"]: each for each in json.loads(weir("status", "--json", home=loaded).out)["freshness"]}
+    assert [name for name, each in known.items() if each["failing_since"]] == ["services"]
+    assert (known["services"]["as_of"], known["services"]["last_error"]) == (None, complaint)
+    assert known["workflows"]["as_of"] == AS_OF
+    (line,) = [
+        line
+        for line in weir("status", home=loaded).out.splitlines()
+        if line.startswith("services  ") and complaint in line
+    ]
+    assert "never published" in line
 
 
 def test_status_tells_what_stands_in_the_marts(published: Path) -> None:
@@ -232,7 +242,10 @@ def test_status_tells_what_stands_in_the_marts(published: Path) -> None:
     assert [row["mart"] for row in report["marts"]] == [mart.name for mart in MARTS]
     assert all(row["as_of"] == AS_OF and row["rows"] for row in report["marts"])
     assert {"source_table", "reason", "entries", "rows"} == set(report["quarantine"][0])
-    assert report["failed_checks"] == []
+    assert [each for each in report["failed_checks"] if each["severity"] == "block"] == []
+    assert all(each["reason"] and each["result_id"] for each in report["failed_checks"])
+    assert [each["failing_since"] for each in report["freshness"]] == [None] * 4
+    assert "no failing rows of a result 0" in weir("status", "--rows", "0", home=published).err
 
 
 def test_readers_see_marts_and_nothing_else_and_cannot_write(published: Path) -> None:
@@ -309,6 +322,7 @@ def take_lock(home: Path) -> None:
 
 def passwords(home: Path) -> list[bytes]:
     found = [urlsplit(url(home, which)).password for which in ("warehouse", "bi")]
+    found.append(EmbeddedServer(home).password(access.RUNNER))
     return [password.encode() for password in found if password]
 
 
@@ -322,7 +336,7 @@ def assert_no_process_shows_a_password(home: Path) -> None:
 
 def test_no_file_but_one_holds_a_password(published: Path) -> None:
     secrets = passwords(published)
-    assert len(secrets) == 2
+    assert len({*secrets}) == 3
     holders = {
         path.relative_to(published)
         for path in published.rglob("*")
@@ -330,6 +344,42 @@ def test_no_file_but_one_holds_a_password(published: Path) -> None:
         if any(secret in path.read_bytes() for secret in [*secrets, b"s3cret"])
     }
     assert holders == {Path("postgres.json")}
+    assert (published / "postgres.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_no_row_of_ours_and_no_event_of_dagsters_holds_a_password(published: Path, partly: Answer) -> None:
+    """Nor what a run prints, whose source is down."""
+    secrets = [*(secret.decode() for secret in passwords(published)), "s3cret"]
+    assert not any(secret in text for secret in secrets for text in (partly.out, partly.err))
+    searched = set()
+    for database in ("warehouse", "dagster"):
+        with psycopg.connect(EmbeddedServer(published).url(database)) as connection:
+            tables = connection.execute(
+                "select oid::regclass::text from pg_class where relkind = 'r' and relnamespace::regnamespace::text"
+                " = any ('{control,quality,public}')"
+            ).fetchall()
+            for (table,) in tables:
+                query = f"select t::text from {table} as t where t::text ~ any (%s) limit 1"
+                assert connection.execute(query.encode(), (secrets,)).fetchone() is None, table
+                searched.add(table)
+    assert {"event_logs", "runs", "control.runs", "control.applications", "quality.check_results"} <= searched
+
+
+def test_a_run_cannot_change_the_source_nor_read_what_others_keep_there(published: Path) -> None:
+    with psycopg.connect(EmbeddedServer(published).url("source", access.RUNNER), autocommit=True) as runner:
+        assert runner.execute("select count(*) > 0 from services.metrics").fetchone() == (True,)
+        for statement in (
+            "delete from services.metrics",
+            "insert into services.metrics (service_name, metric_type, value, recorded_at) values ('a', 'b', 1, now())",
+            "truncate services.metrics",
+            "update services.metrics set value = 1",
+            "alter table services.metrics add column mine integer",
+            "drop table services.metrics",
+            "create table services.mine (n integer)",
+            "create schema mine",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                runner.execute(statement.encode())
 
 
 def test_output_that_nobody_reads_to_its_end_is_no_error(published: Path) -> None:

@@ -16,13 +16,14 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import dagster as dg
 import pytest
 import sqlalchemy
 from dagster._serdes import serialize_value
 
-from assets import ledger, specs
+from assets import freshness, ledger, specs
 from orchestration import dagster_home, sensors
 from orchestration.definitions import build_defs
 from tests.command_line import REPOSITORY, end, start, weir
@@ -110,6 +111,49 @@ def test_many_events_at_once_are_those_that_dagster_would_write(lab: Lab, monkey
                 for each in ("publication", "dagster/row_count", "content_hash", "source_rows")
             ]
             assert publication == (*shown, row.partition)
+
+
+def test_every_mart_has_a_check_that_says_how_old_it_is_and_why(lab: Lab) -> None:
+    lab.warehouse.execute(
+        "update control.applications set as_of = %s where application in ('services', 'workflows')", (AS_OF,)
+    )
+    lab.warehouse.execute(
+        "update control.applications set failing_since = %s, last_error = 'the source is down'"
+        " where application = 'workflows'",
+        (AS_OF,),
+    )
+    hour = dt.timedelta(hours=1)
+    for age, fresh in ((26 * hour, {"services"}), (27 * hour, set())):
+        verdicts = freshness.verdicts(lab.warehouse, AS_OF + age)
+        assert {each.application for each in verdicts if each.fresh} == fresh
+        told = list(freshness.evaluations(verdicts))
+        assert {each.asset_key for each in told} == {specs.mart_key(each) for each in MARTS}
+        assert {each.asset_key.path[1] for each in told if each.passed} == fresh
+        (late,) = [each for each in told if each.asset_key.path[-1] == "workflow_analytics"]
+        assert late.metadata["because"].value == "the source is down"
+        assert late.metadata["age_hours"].value == age / hour
+    with dg.DagsterInstance.ephemeral() as instance:
+        instance.report_runless_asset_event(late)
+        found = dg.materialize(
+            [freshness.freshness_checks()],
+            selection=dg.AssetSelection.checks(late.asset_check_key),
+            resources={freshness.WAREHOUSE: lab.warehouse},
+            instance=instance,
+        ).get_asset_check_evaluations()
+        assert [(each.asset_check_key, each.passed) for each in found] == [(late.asset_check_key, False)]
+
+
+def test_freshness_is_told_once_for_each_state(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = mock.Mock(**{"start.return_value": lab.places})
+    monkeypatch.setattr(sensors.settings, "load", lambda: chosen)
+    cursor = None
+    for event, told in ((None, len(MARTS)), (None, 0), ("failing_since = now()", len(MARTS)), (None, 0)):
+        if event:
+            lab.warehouse.execute(f"update control.applications set {event}")
+        answer = sensors.tell_freshness(dg.build_sensor_context(cursor=cursor))
+        assert isinstance(answer, dg.SensorResult)
+        assert len(answer.asset_events) == told
+        cursor = answer.cursor or cursor
 
 
 def test_days_that_were_held_back_show_as_failed() -> None:

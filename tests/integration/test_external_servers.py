@@ -12,6 +12,7 @@ from psycopg import conninfo
 
 from tests.integration.test_incremental import AS_OF, BEGINNING
 from tests.support import Lab, assert_published, make_database, make_templates
+from warehouse import access
 from warehouse.catalog import APPLICATIONS
 from warehouse.refresh import Places
 from warehouse.server import EmbeddedServer
@@ -42,7 +43,7 @@ class TwoServers(Lab):
 
     @property
     def places(self) -> Places:
-        return Places(self.home, self.server.url("warehouse"), dict.fromkeys(APPLICATIONS, self.reader))
+        return Places(self.home, self.server.url("warehouse", access.RUNNER), dict.fromkeys(APPLICATIONS, self.reader))
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,14 @@
 """The gate: every blocking check of every mart fails for a candidate that breaks it, and holds it back."""
 
 import datetime as dt
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from unittest import mock
 
 import pytest
 
+from orchestration import reports
 from tests.integration.test_incremental import (
     AS_OF,
     BARE,
@@ -20,7 +23,7 @@ from tests.integration.test_incremental import (
     task,
 )
 from tests.support import Lab
-from warehouse import gate
+from warehouse import data_docs, gate, status
 from warehouse.catalog import APPLICATIONS, CALENDAR, MARTS, Mart, marts
 from warehouse.catalog import mart as mart_of
 from warehouse.refresh import Refresh
@@ -185,13 +188,20 @@ def test_every_blocking_check_fails_for_a_candidate_that_breaks_it(lab: Lab) -> 
     for mart in MARTS:
         lab.warehouse.execute(f"create table public.{mart.name} as select * from candidate.{mart.name}")
 
-    caught = set()
+    caught, shown = set(), set()
     for mutate in MUTATIONS:
         for mart in MARTS:
             for statement in mutate(lab, mart):
                 lab.warehouse.execute(statement)
         failed = [check for check in run_gate(lab, refresh) if not check.success]
         caught |= names(failed, success=False)
+        for check in failed:  # each shows the rows that it is about
+            assert check.failing_rows, check
+            if (check.engine, check.name) in shown:
+                continue
+            shown.add((check.engine, check.name))
+            found = lab.warehouse.execute(f"select count(*) from ({check.failing_rows}) as failing").fetchone()
+            assert found != (0,) or check.name == "expect_table_row_count_to_equal", check
         # What fails in a dated mart says for which days, unless it is none of the run.
         assert (
             mutate in {nulls, a_day_of_no_run, rows_where_there_are_none}
@@ -202,6 +212,7 @@ def test_every_blocking_check_fails_for_a_candidate_that_breaks_it(lab: Lab) -> 
             lab.warehouse.execute(f"truncate candidate.{mart.name}")
             lab.warehouse.execute(f"insert into candidate.{mart.name} select * from public.{mart.name}")
 
+    assert all(check.reason for check in good)
     of_facts = {check for check in names(good, success=True) if check[0] is None}
     assert {name for _, _, name in of_facts} == {
         "slots_read_equal_used_and_left_out",
@@ -235,7 +246,7 @@ def spoilt(lab: Lab) -> mock.Mock:
 
 
 def test_what_is_blocked_keeps_its_last_good_rows_and_holds_no_other_application_back(
-    lab: Lab, spoilt: mock.Mock
+    lab: Lab, spoilt: mock.Mock, tmp_path: Path
 ) -> None:
     lab.write(*BEGINNING)
     lab.run(AS_OF)
@@ -256,12 +267,20 @@ def test_what_is_blocked_keeps_its_last_good_rows_and_holds_no_other_application
         (blocked.parameters.run_id,),
     ).fetchall()
     assert ("workflow_analytics", "reconciliation", dt.date(2024, 3, 3)) in failed
+    for failure in reports.failures_of(blocked.outcomes["workflows"]):
+        _, rows = status.failing_rows(lab.warehouse, failure.result_id)
+        assert rows, failure
+    (stale,) = [each for each in status.freshness(lab.warehouse) if each.failing_since]
+    assert (stale.application, stale.as_of) == ("workflows", AS_OF)
+    assert "checks failed, nothing published" in str(stale.last_error)
     after = lab.dump()
     for mart in MARTS:
         if mart.application == "workflows":
             assert after[mart.name] == before[mart.name], mart.name
     assert after["kpi_daily"] != before["kpi_daily"]
     assert after["analytics_daily_metrics"] != before["analytics_daily_metrics"]
+
+    assert_data_docs_show(lab, blocked, tmp_path)
 
     # A rebuild of given days publishes the good ones and holds back the bad one.
     with spoilt:
@@ -277,6 +296,24 @@ def test_what_is_blocked_keeps_its_last_good_rows_and_holds_no_other_application
     mended = lab.run(AS_OF)
     assert mended.outcomes["workflows"].status == "published"
     assert "2024-03-03" in lab.published_since(mended)["workflow_analytics"]
+    assert [each for each in status.freshness(lab.warehouse) if each.failing_since] == []
+
+
+def assert_data_docs_show(lab: Lab, refresh: Refresh, home: Path) -> None:
+    """Two of the pages, which take a third of a second each."""
+    results = home / data_docs.FOLDER / "results"
+    results.mkdir(parents=True)
+    for name in ("workflow_analytics", "kpi_daily"):
+        shutil.copy(lab.home / data_docs.FOLDER / "results" / f"{name}.json", results)
+    assert data_docs.build(home) == 2
+    page = (home / data_docs.FOLDER / "workflow_analytics.html").read_text(encoding="utf-8")
+    assert "cohort_converted_count" in page
+    listed = data_docs.index(home).read_text(encoding="utf-8")
+    assert listed.count(refresh.parameters.run_id) == 2
+    assert 'href="kpi_daily.html"' in listed
+    assert (data_docs.is_stale(home), data_docs.build(home)) == (False, 0)
+    (results / "kpi_daily.json").touch()
+    assert data_docs.build(home) == 1
 
 
 def test_too_large_a_share_of_quarantined_rows_blocks_their_application(lab: Lab) -> None:

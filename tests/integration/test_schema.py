@@ -13,7 +13,7 @@ import models.quality  # noqa: F401  (registers its tables)
 from models.base import WarehouseBase
 from tests.integration.test_incremental import AS_OF, BEGINNING
 from tests.support import Lab, assert_published
-from warehouse import schema
+from warehouse import access, schema
 from warehouse.catalog import MARTS
 
 
@@ -63,9 +63,10 @@ def test_migrations_go_down_and_up_again(lab: Lab) -> None:
 
 
 def test_the_reading_role_reads_marts_and_nothing_else(lab: Lab) -> None:
-    schema.grant_readers(lab.warehouse, "secret")
+    access.apply(lab.warehouse)  # rights to a database are not copied with it
+    access.set_password(lab.warehouse, access.BI, "secret")
     lab.warehouse.execute("create table marts.made_later (a int)")
-    with psycopg.connect(schema.reader_url(lab.server.url("warehouse"), "secret"), autocommit=True) as reader:
+    with psycopg.connect(access.reader_url(lab.server.url("warehouse"), "secret"), autocommit=True) as reader:
         for mart in MARTS:
             reader.execute(f"select * from marts.{mart.name}")
         reader.execute("select * from marts.made_later")
