@@ -111,6 +111,20 @@ def is_new(warehouse: Connection, application: str) -> bool:
     return bool(new)
 
 
+def _fingerprint(parameters: Parameters) -> str:
+    return f"{project_hash()} {parameters.earliest_date} tzdata {local_days.data_version()}"
+
+
+def is_deployed(warehouse: Connection, parameters: Parameters) -> bool:
+    """Whether facts and views were made by this version of models, settings and time-zone data."""
+    (current,) = fetch_row(
+        warehouse,
+        "select bool_and(facts_fingerprint is not distinct from %s) from control.applications",
+        (_fingerprint(parameters),),
+    )
+    return bool(current)
+
+
 def deploy(warehouse: Connection, transformer: Transformer, parameters: Parameters) -> bool:
     """Make staging views anew where models, settings or time-zone data have changed since they were made.
 
@@ -119,12 +133,8 @@ def deploy(warehouse: Connection, transformer: Transformer, parameters: Paramete
     Returns:
         Whether anything was made.
     """
-    fingerprint = f"{project_hash()} {parameters.earliest_date} tzdata {local_days.data_version()}"
-    (current,) = fetch_row(
-        warehouse,
-        "select bool_and(facts_fingerprint is not distinct from %s) from control.applications",
-        (fingerprint,),
-    )
+    fingerprint = _fingerprint(parameters)
+    current = is_deployed(warehouse, parameters)
     views = {
         application
         for application in APPLICATIONS
