@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 
 from psycopg import sql
 
-from warehouse.catalog import Mart, mart
+from warehouse.catalog import Mart, mart, marts
 from warehouse.database import Connection, check_locks, fetch_row
 from warehouse.plan import Parameters, Plan
 
@@ -62,18 +62,39 @@ def publish(
         for name, days in planned.items():
             if days:
                 rows[name] = _replace(warehouse, parameters, mart(name), days)
-        warehouse.execute(
-            """
-            update control.late_data as l set state = 'settled', publication_id = p.publication_id
-            from published_now as p
-            where l.state = 'pending' and l.application = %s
-                and l.mart = p.mart
-                and coalesce(l.partition_start, 'infinity') = coalesce(p.partition_start, 'infinity')
-            """,
-            (plan.application,),
-        )
+        for each in marts(plan.application):
+            if each.name in planned:
+                _settle(warehouse, parameters, each)
         _note_as_of(warehouse, parameters, plan.application)
     return rows
+
+
+def _settle(warehouse: Connection, parameters: Parameters, mart: Mart) -> None:
+    """Note which publication settled what had dirtied the mart's partitions.
+
+    What is made from days that the same batch dirtied, and that are dirty still, because they were held back or not
+    asked for, is not settled: it was built from them as they stood, and has to be built again when they are.
+    """
+    warehouse.execute(
+        """
+        update control.late_data as l set state = 'settled', publication_id = p.publication_id
+        from published_now as p
+        where l.state = 'pending' and l.application = %(application)s and l.mart = %(mart)s
+            and p.mart = %(mart)s
+            and coalesce(l.partition_start, 'infinity') = coalesce(p.partition_start, 'infinity')
+            and l.batch_id not in (
+                select days.batch_id from control.late_data as days
+                where days.state = 'pending' and days.application = %(application)s
+                    and days.mart = any (%(made_from)s) and days.partition_start <= %(last)s
+            )
+        """,
+        {
+            "application": mart.application,
+            "mart": mart.name,
+            "made_from": list(mart.made_from),
+            "last": parameters.last_date,
+        },
+    )
 
 
 def _note_as_of(warehouse: Connection, parameters: Parameters, application: str) -> None:

@@ -115,6 +115,10 @@ class _State:
             return entry.as_of
         return self.last_as_of
 
+    def is_as_published(self, partition: Partition, content: Content) -> bool:
+        """Whether the ledger has it so."""
+        return partition in self.ledger and self.ledger[partition].content == content
+
     def is_pending(self, partition: Partition) -> bool:
         """Whether the partition, or what an undated mart is made from, is dirty."""
         return partition in self.pending or bool(partition[1] is None and self.pending)
@@ -240,23 +244,29 @@ def _verify(
     wanted = {partition for partition in state.ledger if chosen.has(partition)}
     instants = {state.stands_as_of(partition) for partition in wanted} | {state.last_as_of}
     for as_of in sorted(instants) if state.not_recomputed is None else ():
-        say(f"{area}: building from raw as of {as_of:%Y-%m-%d %H:%M:%S}Z")
-        built = _build(warehouse, models, replace(parameters, as_of=as_of), area, state, chosen, additive)
-        own = {
-            partition
-            for partition in (*built, *state.ledger)
-            if chosen.has(partition) and state.stands_as_of(partition) == as_of
-        }
-        say(f"{area}: comparing {len(own):,} partitions")
-        for each in marts(area):
-            of_mart = {partition for partition in own if partition[0] == each.name}
-            contents = _contents(warehouse, each, "candidate") if of_mart else {}
-            recomputed |= {partition: contents.get(partition[1], NOTHING) for partition in of_mart}
-            suspects = {
-                start for _, start in of_mart
-                if contents.get(start, NOTHING) != published[each.name].get(start, NOTHING)
-            }  # fmt: skip
-            differing |= _differing_rows(warehouse, each, suspects)
+        for rest_as_it_stands in (True, False):
+            say(f"{area}: building from raw as of {as_of:%Y-%m-%d %H:%M:%S}Z")
+            instant = replace(parameters, as_of=as_of)
+            built = _build(warehouse, models, instant, area, state, chosen, additive, rest_as_it_stands)
+            own = {
+                partition
+                for partition in (*built, *state.ledger)
+                if chosen.has(partition)
+                and state.stands_as_of(partition) == as_of
+                and not (partition in recomputed and state.is_as_published(partition, recomputed[partition]))
+            }
+            say(f"{area}: comparing {len(own):,} partitions")
+            for each in marts(area):
+                of_mart = {partition for partition in own if partition[0] == each.name}
+                contents = _contents(warehouse, each, "candidate") if of_mart else {}
+                found = {partition: contents.get(partition[1], NOTHING) for partition in of_mart}
+                recomputed |= found
+                stands = published[each.name]
+                suspects = [start for (_, start), content in found.items() if content != stands.get(start, NOTHING)]
+                differing |= {partition: {} for partition in of_mart} | _differing_rows(warehouse, each, suspects)
+            # Where days stand as of several instants, a period may have been built before some of its days were.
+            if len(instants) == 1 or all(state.is_as_published(each, recomputed[each]) for each in own):
+                break
     for each in marts(area):
         contents = published[each.name]
         partitions = {
@@ -267,7 +277,7 @@ def _verify(
             )
             if chosen.has(partition)
         }
-        found = [
+        differences = [
             difference
             for partition in sorted(partitions, key=lambda each: each[1] or dt.date.min)
             if (difference := _judge(state, partition, contents, recomputed, differing)) is not None
@@ -279,7 +289,7 @@ def _verify(
             sum(contents.get(start, NOTHING).rows for _, start in partitions),
             sum(state.is_pending(partition) for partition in partitions),
             state.not_recomputed,
-            tuple(found),
+            tuple(differences),
         )
 
 
@@ -298,7 +308,8 @@ def _judge(
     may_be_dirty = state.is_ahead or state.is_pending(partition)
     wrong = []
     if entry is None:
-        if stands != NOTHING or not may_be_dirty:
+        # Days that are yet to be published may be without any row, and then are not dirty themselves.
+        if stands != NOTHING or not (may_be_dirty or state.pending):
             wrong.append("not in the ledger")
     else:
         if stands != entry.content:
@@ -333,8 +344,11 @@ def _build(
     state: _State,
     chosen: _Range,
     additive: frozenset[str],
+    rest_as_it_stands: bool,
 ) -> set[Partition]:
     """Fill facts and candidates as a first run would. The caller rolls back.
+
+    With ``rest_as_it_stands``, days that stand as of another instant are not made anew for what is made from them.
 
     Returns:
         The partitions that a first run would publish, and have been built.
@@ -353,7 +367,7 @@ def _build(
         for name, starts in plan.choose(warehouse, parameters, area).partitions.items()
         for start in starts
     }
-    _choose_what_is_compared(warehouse, area, parameters, state, planned, chosen)
+    _choose_what_is_compared(warehouse, area, parameters, state, planned, chosen, rest_as_it_stands)
     later = [each.name for each in marts(area) if each.computed]
     for model in models:
         if (model.schema == "candidate" or "run" in model.tags) and model.name not in later:
@@ -410,10 +424,11 @@ def _choose_what_is_compared(
     state: _State,
     planned: Collection[Partition],
     chosen: _Range,
+    rest_as_it_stands: bool,
 ) -> None:
     """List what is built: days that others are made from, and whatever of the ledger or the plan was asked for.
 
-    What is dirty, or stands as of another instant, is held back: what is made from it was made from the rows
+    What is dirty, and what stands as of another instant, is held back: what is made from it was made from the rows
     that stand.
     """
     wanted = {
@@ -429,7 +444,8 @@ def _choose_what_is_compared(
         ) as copy,
     ):
         for partition in sorted(wanted, key=str):
-            held_back = partition in state.pending or state.stands_as_of(partition) != parameters.as_of
+            is_of_another = state.stands_as_of(partition) != parameters.as_of
+            held_back = partition in state.pending or (rest_as_it_stands and is_of_another)
             copy.write_row((area, *partition, held_back))
     warehouse.execute("analyze control.run_partitions")
 
@@ -489,7 +505,7 @@ def _differing_rows(
 def _fetch(
     warehouse: Connection, query: str | sql.Composed, parameters: Mapping[str, object] | Sequence[object] = ()
 ) -> list[tuple[Any, ...]]:
-    return list(warehouse.execute(query, parameters or None))  # type: ignore[arg-type]
+    return list(warehouse.execute(query, parameters or None))
 
 
 def _day(each: Mart) -> sql.Composable:
