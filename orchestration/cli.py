@@ -256,7 +256,8 @@ def status(as_json: AsJson = False) -> None:
     """Show what stands in the marts, how fresh, and what is wrong.
 
     Per mart: partitions, rows, as-of instant, last publication, dirty and late partitions, failed checks. Then
-    open quarantine, failed checks, series that cannot be forecast, and alerts that have yet to be sent.
+    what is dirty and since when, open quarantine, failed checks, series that cannot be forecast, and alerts that have
+    yet to be sent.
     """
     from warehouse import status as report
 
@@ -264,15 +265,16 @@ def status(as_json: AsJson = False) -> None:
     with warehouse_to_read(chosen, "weir status") as (_, warehouse):
         marts, quarantine, failures = report.marts(warehouse), report.quarantine(warehouse), report.failures(warehouse)
         without, unsent = report.without_forecast(warehouse), report.unsent_alerts(warehouse)
+        late = report.late_data(warehouse)
     if as_json:
         print_json(
             {
                 "marts": marts, "quarantine": quarantine, "failed_checks": failures,
-                "series_without_forecast": without, "unsent_alerts": unsent,
+                "series_without_forecast": without, "unsent_alerts": unsent, "open_late_data": late,
             }
         )  # fmt: skip
         return
-    print_status(marts, quarantine, failures, without, unsent)
+    print_status(marts, quarantine, failures, without, unsent, late)
 
 
 @app.command()

@@ -8,7 +8,7 @@ from orchestration.printing import age, one_line, out, table_of
 if TYPE_CHECKING:
     from warehouse.extract import SourceProof
     from warehouse.refresh import Outcome, Refresh
-    from warehouse.status import Failure, MartStatus, QuarantineStatus, UnsentAlert, WithoutForecast
+    from warehouse.status import Failure, MartStatus, OpenLateData, QuarantineStatus, UnsentAlert, WithoutForecast
     from warehouse.verification import Difference, MartProof
 
 
@@ -18,6 +18,7 @@ def print_status(
     failures: "list[Failure]",
     without: "list[WithoutForecast]",
     unsent: "list[UnsentAlert]",
+    late: "list[OpenLateData]",
 ) -> None:
     """Print what stands in the marts; below it only the tables that have something to say."""
     now = dt.datetime.now(dt.UTC)
@@ -32,6 +33,17 @@ def print_status(
             f"{mart.pending:,}", f"{mart.late:,}", f"{mart.failed_checks:,}",
         )  # fmt: skip
     out.print(table)
+    if late:
+        table = table_of("dirty because of", ">marts", ">partitions", "since")
+        for item in late:
+            # What has been redefined has no source table.
+            because = (
+                item.source_table
+                if item.source_table.startswith(item.application)
+                else (f"{item.application} {item.source_table}")
+            )
+            table.add_row(because, f"{item.marts:,}", f"{item.partitions:,}", f"{age(now - item.since)} ago")
+        out.print(table)
     if quarantine:
         table = table_of("quarantined in", "reason", ">entries", ">rows")
         for entry in quarantine:
@@ -87,6 +99,9 @@ DIFFERENCES_SHOWN = 40
 
 def print_mart_proofs(found: "list[MartProof]") -> None:
     """Print per mart what was verified; below it the partitions that differ, and in what."""
+    if not found:
+        out.print("nothing is published yet")
+        return
     table = table_of("application", "mart", ">partitions", ">rows", ">pending", ">differing")
     for proof in found:
         table.add_row(
