@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help demo test hammer install lock lint lint-python lint-sql type bench bench-extract down clean
+.PHONY: help demo test hammer soak install lock lint lint-python lint-sql type bench bench-extract down clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -18,6 +18,11 @@ PUBLICATIONS ?= 1000
 CURSOR ?= 600
 hammer: install  ## readers hammer all marts through 1,000 publications, one with a cursor of ten minutes
 	$(BIN)/python -m tests.hammer $(PUBLICATIONS) $(CURSOR)
+
+HISTORIES ?= 1000
+soak: install  ## run 1,000 random histories (HISTORIES=number), a second or two per run; the log is soak.log
+	@WEIR_TEST_HISTORIES=$(HISTORIES) $(BIN)/python -m pytest tests/properties/test_histories.py \
+	  --hypothesis-show-statistics --durations=3 > soak.log 2>&1; status=$$?; tail -n 40 soak.log; exit $$status
 
 install: $(STAMP)  ## install into .venv from the lock file
 

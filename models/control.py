@@ -179,11 +179,15 @@ class LateData(WarehouseBase):
     __table_args__ = (
         UniqueConstraint("batch_id", "mart", "partition_start", "source_table", postgresql_nulls_not_distinct=True),
         Index("late_data_pending_idx", "application", postgresql_where=text("state = 'pending'")),
+        Index(None, "publication_id"),
         {"schema": SCHEMA},
     )
 
     late_data_id: Mapped[IdentityKey]
     batch_id: Mapped[BigInt]
+    first_batch_id: Mapped[BigInt] = mapped_column(
+        comment="Of the batches that were planned for together; batch_id is the last of them."
+    )
     application: Mapped[str]
     mart: Mapped[str]
     partition_start: Mapped[dt.date | None]

@@ -29,9 +29,19 @@ from orchestration.connections import (
     reader_url,
     set_up,
     warehouse_to_read,
+    working,
 )
 from orchestration.printing import STARTED, complain, err, exit_code, exit_code_of, one_line, out, print_json, progress
-from orchestration.reports import outcome_of, print_proofs, print_rows, print_run, print_status
+from orchestration.reports import (
+    outcome_of,
+    print_mart_proofs,
+    print_proofs,
+    print_rows,
+    print_run,
+    print_status,
+    problems_of_marts,
+    problems_of_tables,
+)
 from orchestration.settings import Settings
 from orchestration.signals import Signals
 from warehouse.database import Connection, connect, session
@@ -41,6 +51,7 @@ if TYPE_CHECKING:
     from warehouse.extract import SourceProof
     from warehouse.plan import Parameters
     from warehouse.refresh import Places
+    from warehouse.verification import MartProof
 
 app = typer.Typer(
     help="A warehouse that turns an application's own tables into numbers that people can trust.",
@@ -250,8 +261,8 @@ def status(
     """Show what stands in the marts, how fresh, and what is wrong.
 
     Per mart: partitions, rows, as-of instant, last publication, dirty and late partitions, failed checks. Then
-    applications whose runs fail, how old their marts are and why; open quarantine, failed checks, series that
-    cannot be forecast, and alerts that have yet to be sent.
+    applications whose runs fail, how old their marts are and why; what is dirty and since when, open quarantine,
+    failed checks, series that cannot be forecast, and alerts that have yet to be sent.
     """
     from warehouse import status as report
 
@@ -267,63 +278,108 @@ def status(
         freshness = report.freshness(warehouse)
         marts, quarantine, failures = report.marts(warehouse), report.quarantine(warehouse), report.failures(warehouse)
         without, unsent = report.without_forecast(warehouse), report.unsent_alerts(warehouse)
+        late = report.late_data(warehouse)
     if as_json:
         print_json(
             {
                 "marts": marts, "freshness": freshness, "quarantine": quarantine, "failed_checks": failures,
-                "series_without_forecast": without, "unsent_alerts": unsent,
+                "series_without_forecast": without, "unsent_alerts": unsent, "open_late_data": late,
             }
         )  # fmt: skip
         return
-    print_status(freshness, marts, quarantine, failures, without, unsent)
+    print_status(freshness, marts, quarantine, failures, without, unsent, late)
 
 
 @app.command()
 def verify(
-    source: Annotated[bool, typer.Option("--source", help="Compare every row of raw with the source.")] = False,
+    from_date: Annotated[
+        str | None, typer.Option("--from", metavar="D", help="Compare from this day, e.g. 2018-01-31.")
+    ] = None,
+    to_date: Annotated[
+        str | None, typer.Option("--to", metavar="D", help="Compare through this day, inclusive.")
+    ] = None,
+    source: Annotated[bool, typer.Option("--source", help="Compare every row of raw with the source instead.")] = False,
+    ledger: Annotated[bool, typer.Option("--ledger", help="With --source: compare the marts, too.")] = False,
     only: Annotated[str | None, typer.Option(metavar="A,B", help=f"Only these of {', '.join(APPLICATIONS)}.")] = None,
+    no_wait: Annotated[bool, typer.Option("--no-wait", help="Give up at once while a run is going on.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Prove that what was extracted is what the source has.
+    """Prove what is published: recompute it from raw, compare with the ledger.
 
-    What the source has changed since the last extract is no difference. Changes nothing; the next run heals the tables
-    that differ. Exit code 4 where any row differs.
+    Finds rows of marts that are not those that were published, partitions that raw gives other rows for, and those
+    that the ledger does not know. Dirty partitions are pending, not different. With dates: partitions that share a day
+    with them; marts without dates are left out. With --source: every row of raw against its source; what the source
+    has changed since the last extract is no difference, and the next run heals the tables that differ.
+
+    Changes nothing. Exit code 4 where anything differs.
     """
-    if not source:
-        raise ConfigurationError("say what to verify: weir verify --source")
     applications = applications_of(only)
+    first, last = date("--from", from_date), date("--to", to_date)
+    if first and last and last < first:
+        raise ConfigurationError(f"--to {last} is before --from {first}; swap them")
+    ledger = ledger or not source or first is not None or last is not None
     chosen = settings_module.load()
-    with warehouse_to_read(chosen, "weir verify") as (places, warehouse), progress() as say:
-        found = _verify_source(chosen, places, warehouse, applications, say)
+    tables: list[SourceProof] | None = None
+    marts: list[MartProof] | None = None
+    with (
+        warehouse_to_read(chosen, "weir verify") as (places, warehouse),
+        progress() as say,
+        working(places, wait=not no_wait, say=say),
+    ):
+        if source:
+            tables = _verify_source(chosen, places, warehouse, applications, say)
+        if ledger:
+            marts = _verify_marts(chosen, places, warehouse, applications, first, last, say)
     if as_json:
-        print_json({"tables": found})
-    else:
-        print_proofs(found)
-    if differing := [item for item in found if item.proof and not item.proof.success]:
-        first = differing[0]
-        raise VerificationError(
-            f"{len(differing)} tables of raw differ from the source, first {first.source_table}, key "
-            f"{first.proof.keys[0] if first.proof else ''}; the next weir run heals them"
-        )
+        print_json({name: found for name, found in (("tables", tables), ("marts", marts)) if found is not None})
+    if tables is not None and not as_json:
+        print_proofs(tables)
+    if marts is not None and not as_json:
+        print_mart_proofs(marts)
+    problems = [*problems_of_tables(tables or []), *problems_of_marts(marts or [])]
+    if problems:
+        raise VerificationError("; ".join(problems))
 
 
 def _verify_source(
     chosen: Settings, places: "Places", warehouse: Connection, applications: tuple[str, ...], say: Callable[[str], None]
 ) -> "list[SourceProof]":
-    from warehouse import lock
     from warehouse.extract import verify_source
 
     found: list[SourceProof] = []
-    with lock.exclusive(places.warehouse_url, "verify", waiting=lambda holder: say(f"waiting for {holder} to end")):
-        for application in applications:
-            with session(
-                places.source_urls[application],
-                name="weir verify",
-                read_only=True,
-                setting=chosen.source_setting(application),
-            ) as source:
-                found += verify_source(application, source, warehouse, say)
+    for application in applications:
+        with session(
+            places.source_urls[application],
+            name="weir verify",
+            read_only=True,
+            setting=chosen.source_setting(application),
+        ) as source:
+            found += verify_source(application, source, warehouse, say)
     return found
+
+
+def _verify_marts(
+    chosen: Settings,
+    places: "Places",
+    warehouse: Connection,
+    applications: tuple[str, ...],
+    first: dt.date | None,
+    last: dt.date | None,
+    say: Callable[[str], None],
+) -> "list[MartProof]":
+    from warehouse.transform import Transformer
+    from warehouse.verification import verify
+
+    return verify(
+        warehouse,
+        Transformer(places.warehouse_url, places.home / "dbt"),
+        chosen.earliest_date,
+        applications,
+        first=first,
+        last=last,
+        additive=chosen.additive,
+        say=say,
+    )
 
 
 @app.command()

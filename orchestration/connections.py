@@ -1,6 +1,6 @@
 """The databases of a command: opened, made or brought to the current version where that is ours to do."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,17 @@ def warehouse_to_read(chosen: Settings, name: str) -> Iterator[tuple["Places", C
             set_up(chosen, warehouse)
     with warehouse_session(places, name) as warehouse:
         yield places, warehouse
+
+
+def working(
+    places: "Places", *, wait: bool, say: Callable[[str], None], name: str = "verify"
+) -> AbstractContextManager[None]:
+    """Holds the warehouse, so that no run works on it; waits for one that does, or refuses."""
+    from warehouse import lock
+
+    return lock.exclusive(
+        places.warehouse_url, name, wait=wait, waiting=lambda holder: say(f"waiting for {holder} to end")
+    )
 
 
 def reader_url(chosen: Settings) -> str:

@@ -8,7 +8,16 @@ from orchestration.printing import age, one_line, out, table_of
 if TYPE_CHECKING:
     from warehouse.extract import SourceProof
     from warehouse.refresh import Outcome, Refresh
-    from warehouse.status import Failure, Freshness, MartStatus, QuarantineStatus, UnsentAlert, WithoutForecast
+    from warehouse.status import (
+        Failure,
+        Freshness,
+        MartStatus,
+        OpenLateData,
+        QuarantineStatus,
+        UnsentAlert,
+        WithoutForecast,
+    )
+    from warehouse.verification import Difference, MartProof
 
 
 def print_status(
@@ -18,6 +27,7 @@ def print_status(
     failures: "list[Failure]",
     without: "list[WithoutForecast]",
     unsent: "list[UnsentAlert]",
+    late: "list[OpenLateData]",
 ) -> None:
     """Print what stands in the marts; below it only the tables that have something to say."""
     now = dt.datetime.now(dt.UTC)
@@ -40,6 +50,17 @@ def print_status(
                 age(now - each.as_of) if each.as_of else "",
                 f"{each.failing_since:%Y-%m-%d %H:%M}Z", each.last_error or "",
             )  # fmt: skip
+        out.print(table)
+    if late:
+        table = table_of("dirty because of", ">marts", ">partitions", "since")
+        for item in late:
+            # What has been redefined has no source table.
+            because = (
+                item.source_table
+                if item.source_table.startswith(item.application)
+                else (f"{item.application} {item.source_table}")
+            )
+            table.add_row(because, f"{item.marts:,}", f"{item.partitions:,}", f"{age(now - item.since)} ago")
         out.print(table)
     if quarantine:
         table = table_of("quarantined in", "reason", ">entries", ">rows")
@@ -94,6 +115,78 @@ def print_proofs(found: "list[SourceProof]") -> None:
             ", ".join(proof.keys) if proof else "never extracted", f"{item.seconds:.1f}",
         )  # fmt: skip
     out.print(table)
+
+
+def problems_of_tables(found: "list[SourceProof]") -> list[str]:
+    """One line on the tables of raw that differ from the source, if any do."""
+    differing = [(item.source_table, item.proof) for item in found if item.proof and not item.proof.success]
+    return [
+        f"{len(differing)} tables of raw differ from the source, first {table}, key {proof.keys[0]}; "
+        "the next weir run heals them"
+        for table, proof in differing[:1]
+    ]
+
+
+DIFFERENCES_SHOWN = 40
+"""Partitions named one by one; ``--json`` has all."""
+
+
+def print_mart_proofs(found: "list[MartProof]") -> None:
+    """Print per mart what was verified; below it the partitions that differ, and in what."""
+    if not found:
+        out.print("nothing is published yet")
+        return
+    table = table_of("application", "mart", ">partitions", ">rows", ">pending", ">differing")
+    for proof in found:
+        table.add_row(
+            proof.application, proof.mart, f"{proof.partitions:,}", f"{proof.rows:,}", f"{proof.pending:,}",
+            f"{len(proof.differences):,}",
+        )  # fmt: skip
+    out.print(table)
+    for application, reason in dict.fromkeys((each.application, each.not_recomputed) for each in found):
+        if reason:
+            out.print(f"{application}: compared with the ledger only, not recomputed: {reason}", soft_wrap=True)
+    differences = [difference for proof in found for difference in proof.differences]
+    if differences:
+        table = table_of("differs", "partition", "because", ">in ledger", ">in mart", ">from raw", "rows of the mart")
+        for each in differences[:DIFFERENCES_SHOWN]:
+            table.add_row(
+                each.mart, _partition(each), each.what, _number(each.rows_in_ledger), f"{each.rows_in_mart:,}",
+                _number(each.rows_recomputed), _rows(each),
+            )  # fmt: skip
+        out.print(table)
+        if len(differences) > DIFFERENCES_SHOWN:
+            out.print(f"and {len(differences) - DIFFERENCES_SHOWN:,} more partitions; --json names all")
+
+
+def problems_of_marts(found: "list[MartProof]") -> list[str]:
+    """One line on the partitions that differ, if any do."""
+    differences = [difference for proof in found for difference in proof.differences]
+    return [
+        f"{len(differences)} published partitions differ, first {each.mart} {_partition(each)}: {each.what}"
+        + ("; weir run --from --to rebuilds days from raw" if each.partition_start else "")
+        for each in differences[:1]
+    ]
+
+
+def _partition(each: "Difference") -> str:
+    if each.partition_start is None:
+        return "all"
+    end = each.partition_end
+    return str(each.partition_start) if end == each.partition_start else f"{each.partition_start}..{end}"
+
+
+def _number(number: int | None) -> str:
+    return "" if number is None else f"{number:,}"
+
+
+def _rows(each: "Difference") -> str:
+    kinds = (("missing", each.missing), ("extra", each.extra), ("changed", each.changed))
+    return "; ".join(
+        f"{rows.count:,} {kind}: {', '.join(rows.keys)}{', ...' if rows.count > len(rows.keys) else ''}"
+        for kind, rows in kinds
+        if rows
+    )
 
 
 def print_run(refresh: "Refresh", seconds: dict[str, float], total: float) -> None:

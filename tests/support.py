@@ -25,6 +25,8 @@ from warehouse.errors import BlockedError
 from warehouse.plan import Parameters
 from warehouse.refresh import Places, Refresh, new_run_id
 from warehouse.server import EmbeddedServer
+from warehouse.transform import Compiled, Transformer
+from warehouse.verification import MartProof, verify
 
 EARLIEST = dt.date(2000, 1, 1)
 
@@ -91,6 +93,12 @@ class Lab:
                 except BlockedError:
                     continue
         return refresh
+
+    def verify(self, **options: Any) -> dict[str, MartProof]:
+        """What ``weir verify`` finds, per mart."""
+        earliest_date = options.pop("earliest_date", EARLIEST)
+        transformer = _RememberingTransformer(self.places.warehouse_url, self.home / "dbt")
+        return {proof.mart: proof for proof in verify(self.warehouse, transformer, earliest_date, **options)}
 
     def _see_goals(self) -> None:
         """What the source has of goals now, whether or not it is new: a version seen twice counts once."""
@@ -179,6 +187,18 @@ class Lab:
             )
 
 
+class _RememberingTransformer(Transformer):
+    """Compiles the project once: what models are compiled to is the same in all tests."""
+
+    def compile(self) -> list[Compiled]:
+        if not _compiled:
+            _compiled.extend(super().compile())
+        return _compiled
+
+
+_compiled: list[Compiled] = []
+
+
 @contextmanager
 def gate_left_open() -> Iterator[None]:
     with (
@@ -252,6 +272,18 @@ def assert_local_days_serve_every_fact(lab: Lab, scheduling: reference.Schedulin
     assert {key: found.get(key) for key in wanted} == wanted
     if wanted:  # there may be goals where there are no facts
         assert {zone for zone, _ in found} == {zone for zone, _ in wanted}
+
+
+def assert_verified(lab: Lab, earliest: dt.date = EARLIEST) -> None:
+    """Every published partition is in the ledger, and what a build from raw makes it."""
+    proofs = lab.verify(earliest_date=earliest)
+    found = [
+        (each.mart, str(each.partition_start), each.what, each.missing, each.extra, each.changed)
+        for proof in proofs.values()
+        for each in proof.differences
+    ]
+    assert not found, found
+    assert {proof.not_recomputed for proof in proofs.values()} <= {None}
 
 
 def by_key(name: str, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -111,6 +111,20 @@ def is_new(warehouse: Connection, application: str) -> bool:
     return bool(new)
 
 
+def _fingerprint(parameters: Parameters) -> str:
+    return f"{project_hash()} {parameters.earliest_date} tzdata {local_days.data_version()}"
+
+
+def is_deployed(warehouse: Connection, parameters: Parameters) -> bool:
+    """Whether facts and views were made by this version of models, settings and time-zone data."""
+    (current,) = fetch_row(
+        warehouse,
+        "select bool_and(facts_fingerprint is not distinct from %s) from control.applications",
+        (_fingerprint(parameters),),
+    )
+    return bool(current)
+
+
 def deploy(warehouse: Connection, transformer: Transformer, parameters: Parameters) -> bool:
     """Make staging views anew where models, settings or time-zone data have changed since they were made.
 
@@ -119,12 +133,8 @@ def deploy(warehouse: Connection, transformer: Transformer, parameters: Paramete
     Returns:
         Whether anything was made.
     """
-    fingerprint = f"{project_hash()} {parameters.earliest_date} tzdata {local_days.data_version()}"
-    (current,) = fetch_row(
-        warehouse,
-        "select bool_and(facts_fingerprint is not distinct from %s) from control.applications",
-        (fingerprint,),
-    )
+    fingerprint = _fingerprint(parameters)
+    current = is_deployed(warehouse, parameters)
     views = {
         application
         for application in APPLICATIONS
@@ -144,8 +154,9 @@ def deploy(warehouse: Connection, transformer: Transformer, parameters: Paramete
             )
             local_days.refresh_known_zones(warehouse)
             warehouse.execute(
-                "insert into control.late_data (batch_id, application, mart, partition_start, source_table, row_count)"
-                " select 0, application, mart, partition_start, %s, 0 from control.publications"
+                "insert into control.late_data"
+                " (first_batch_id, batch_id, application, mart, partition_start, source_table, row_count)"
+                " select 0, 0, application, mart, partition_start, %s, 0 from control.publications"
                 " group by application, mart, partition_start"
                 " on conflict (batch_id, mart, partition_start, source_table)"
                 " do update set state = 'pending', publication_id = null, dirtied_at = now()",
@@ -208,20 +219,25 @@ def record_dirty(warehouse: Connection, parameters: Parameters, application: str
             {"application": application},
         )
         assert isinstance(batch_id, int)
+        # All batches since the last plan, or, where facts are new, all there are; where there is none, the last again.
+        first_batch = 1 if facts_batch is None else min(int(str(facts_batch)) + 1, batch_id)
         _extend_local_days(warehouse, parameters, application)
         count = warehouse.execute(
             sql.SQL(
                 # Materialized: pushing the limits on days into the view misleads the planner by orders.
                 "with dirty as materialized (select * from {})"
-                " insert into control.late_data"
-                " (batch_id, application, mart, partition_start, source_table, row_count)"
-                " select %(batch)s, %(application)s, mart, partition_start, source_table, row_count from dirty"
+                " insert into control.late_data as known"
+                " (first_batch_id, batch_id, application, mart, partition_start, source_table, row_count)"
+                " select %(first_batch)s, %(batch)s, %(application)s, mart, partition_start, source_table, row_count"
+                " from dirty"
                 " where mart = any (%(derived)s) or partition_start between %(first)s and greatest(%(last)s,"
                 "  (select max(partition_start) from control.publications where application = %(application)s))"
                 " on conflict (batch_id, mart, partition_start, source_table) do update"
-                " set row_count = excluded.row_count, state = 'pending', publication_id = null"
+                " set first_batch_id = least(known.first_batch_id, excluded.first_batch_id),"
+                " row_count = excluded.row_count, state = 'pending', publication_id = null"
             ).format(sql.Identifier("intermediate", f"int_{application}__dirty_partitions")),
             {
+                "first_batch": first_batch,
                 "batch": batch_id,
                 "application": application,
                 "first": parameters.first_possible_date,
@@ -234,7 +250,7 @@ def record_dirty(warehouse: Connection, parameters: Parameters, application: str
                 count += _record_periods(warehouse, mart, batch_id)
         for mart in marts(application):
             for table in mart.depends_on:
-                count += _record_undated(warehouse, mart, table, batch_id, facts_batch)
+                count += _record_undated(warehouse, mart, table, first_batch, batch_id, facts_batch)
         if count:
             warehouse.execute("select control.update_statistics('late_data')")
         for (queue,) in warehouse.execute(
@@ -395,8 +411,8 @@ def _record_periods(warehouse: Connection, mart: Mart, batch_id: int) -> int:
     return warehouse.execute(
         """
         insert into control.late_data as known
-            (batch_id, application, mart, partition_start, source_table, row_count)
-        select %(batch)s, %(application)s, %(mart)s, periods.date, source_table, sum(row_count)
+            (first_batch_id, batch_id, application, mart, partition_start, source_table, row_count)
+        select min(first_batch_id), %(batch)s, %(application)s, %(mart)s, periods.date, source_table, sum(row_count)
         from control.late_data
         cross join lateral (
             select distinct date_trunc(period, partition_start::timestamp)::date as date
@@ -405,7 +421,8 @@ def _record_periods(warehouse: Connection, mart: Mart, batch_id: int) -> int:
         where batch_id = %(batch)s and mart = any (%(made_from)s) and state = 'pending'
         group by periods.date, source_table
         on conflict (batch_id, mart, partition_start, source_table) do update
-        set row_count = greatest(known.row_count, excluded.row_count), state = 'pending', publication_id = null
+        set first_batch_id = least(known.first_batch_id, excluded.first_batch_id),
+            row_count = greatest(known.row_count, excluded.row_count), state = 'pending', publication_id = null
         """,
         {
             "batch": batch_id,
@@ -468,18 +485,29 @@ def _is_pending(warehouse: Connection, mart: Mart) -> bool:
     )
 
 
-def _record_undated(warehouse: Connection, mart: Mart, table: str, batch_id: int, facts_batch: object) -> int:
+def _record_undated(
+    warehouse: Connection, mart: Mart, table: str, first_batch: int, batch_id: int, facts_batch: object
+) -> int:
     raw = table.replace(".", "__")
     query = sql.SQL(
-        "insert into control.late_data (batch_id, application, mart, partition_start, source_table, row_count)"
-        " select %(batch)s, %(application)s, %(mart)s, null, %(table)s, count(*) from {} where {} having count(*) > 0"
+        "insert into control.late_data"
+        " (first_batch_id, batch_id, application, mart, partition_start, source_table, row_count)"
+        " select %(first_batch)s, %(batch)s, %(application)s, %(mart)s, null, %(table)s, count(*)"
+        " from {} where {} having count(*) > 0"
         " on conflict (batch_id, mart, partition_start, source_table) do nothing"
     ).format(
         sql.Identifier("raw", raw if facts_batch is None else f"{raw}__changes"),
         sql.SQL("true") if facts_batch is None else sql.SQL("_batch_id > {}").format(sql.Literal(facts_batch)),
     )
     return warehouse.execute(
-        query, {"batch": batch_id, "application": mart.application, "mart": mart.name, "table": table}
+        query,
+        {
+            "first_batch": first_batch,
+            "batch": batch_id,
+            "application": mart.application,
+            "mart": mart.name,
+            "table": table,
+        },
     ).rowcount
 
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 
 from psycopg import sql
 
-from warehouse.catalog import Mart, mart
+from warehouse.catalog import Mart, mart, marts
 from warehouse.database import Connection, check_locks, fetch_row
 from warehouse.plan import Parameters, Plan
 
@@ -20,6 +20,9 @@ PLAIN_TYPES = frozenset(
     {"uuid", "date", "integer", "bigint", "numeric", "boolean", "double precision", "timestamp with time zone"}
 )
 """Types of which no value's text holds a comma or is a hyphen alone."""
+
+HASH_OF_NOTHING = f"{0:018}-{0:018}"
+"""The content hash of a partition without rows."""
 
 LOCKS_PER_PARTITION = 4
 """A monthly partition, its key, its indexes and its TOAST table."""
@@ -59,18 +62,39 @@ def publish(
         for name, days in planned.items():
             if days:
                 rows[name] = _replace(warehouse, parameters, mart(name), days)
-        warehouse.execute(
-            """
-            update control.late_data as l set state = 'settled', publication_id = p.publication_id
-            from published_now as p
-            where l.state = 'pending' and l.application = %s
-                and l.mart = p.mart
-                and coalesce(l.partition_start, 'infinity') = coalesce(p.partition_start, 'infinity')
-            """,
-            (plan.application,),
-        )
+        for each in marts(plan.application):
+            if each.name in planned:
+                _settle(warehouse, parameters, each)
         _note_as_of(warehouse, parameters, plan.application)
     return rows
+
+
+def _settle(warehouse: Connection, parameters: Parameters, mart: Mart) -> None:
+    """Note which publication settled what had dirtied the mart's partitions.
+
+    What is made from days that the same batch dirtied, and that are dirty still, because they were held back or not
+    asked for, is not settled: it was built from them as they stood, and has to be built again when they are.
+    """
+    warehouse.execute(
+        """
+        update control.late_data as l set state = 'settled', publication_id = p.publication_id
+        from published_now as p
+        where l.state = 'pending' and l.application = %(application)s and l.mart = %(mart)s
+            and p.mart = %(mart)s
+            and coalesce(l.partition_start, 'infinity') = coalesce(p.partition_start, 'infinity')
+            and l.batch_id not in (
+                select days.batch_id from control.late_data as days
+                where days.state = 'pending' and days.application = %(application)s
+                    and days.mart = any (%(made_from)s) and days.partition_start <= %(last)s
+            )
+        """,
+        {
+            "application": mart.application,
+            "mart": mart.name,
+            "made_from": list(mart.made_from),
+            "last": parameters.last_date,
+        },
+    )
 
 
 def _note_as_of(warehouse: Connection, parameters: Parameters, application: str) -> None:
@@ -100,20 +124,13 @@ def _publishable(warehouse: Connection, planned: dict[str, list[dt.date | None]]
 
 
 def _replace(warehouse: Connection, parameters: Parameters, mart: Mart, days: Collection[dt.date | None]) -> int:
-    columns = {
-        str(name): str(type_)
-        for name, type_ in warehouse.execute(
-            "select attname, format_type(atttypid, null) from pg_attribute"
-            " where attrelid = %s::regclass and attnum > 0 and not attisdropped order by attnum",
-            (f"marts.{mart.name}",),
-        )
-    }
+    columns = columns_of(warehouse, mart)
     words: dict[str, sql.Composable] = {
         "mart": sql.Identifier("marts", mart.name),
         "candidate": sql.Identifier("candidate", mart.name),
         "columns": sql.SQL(", ").join(map(sql.Identifier, columns)),
         "name": sql.Literal(mart.name),
-        "row_text": row_text({name: type_ for name, type_ in columns.items() if name not in mart.volatile}),
+        "row_text": row_text(mart, columns),
         "day": sql.SQL("null::date"),
         "chosen": sql.SQL("true"),
         "same_key": _same_key(mart),
@@ -164,7 +181,7 @@ def _replace(warehouse: Connection, parameters: Parameters, mart: Mart, days: Co
             " ) as c on c.day is not distinct from p.partition_start"
             " where p.mart = {name} order by p.partition_start returning mart, partition_start, publication_id)"
             " insert into published_now select * from ledger"
-        ).format(hash=order_free_hash(), nothing=sql.Literal(f"{0:018}-{0:018}"), **words),
+        ).format(hash=order_free_hash(), nothing=sql.Literal(HASH_OF_NOTHING), **words),
         {"run": parameters.run_id, "application": mart.application, "as_of": parameters.as_of},
     )
     return int(str(rows))
@@ -181,13 +198,26 @@ def _same_row(columns: Collection[str]) -> sql.Composed:
     )
 
 
-def row_text(columns: Mapping[str, str]) -> sql.Composed:
-    """One text of a row: values in order of column names, so that no two rows coincide.
+def columns_of(warehouse: Connection, mart: Mart) -> dict[str, str]:
+    """Names and types of the mart's columns, in the order of its table."""
+    return {
+        str(name): str(type_)
+        for name, type_ in warehouse.execute(
+            "select attname, format_type(atttypid, null) from pg_attribute"
+            " where attrelid = %s::regclass and attnum > 0 and not attisdropped order by attnum",
+            (f"marts.{mart.name}",),
+        )
+    }
+
+
+def row_text(mart: Mart, columns: Mapping[str, str]) -> sql.Composed:
+    """One text of a row: values, but volatile ones, in order of column names, so that no two rows coincide.
 
     Sessions are in UTC with ISO dates (``warehouse.database``), so the text is the same everywhere. Where a
     type's text can hold anything, its length goes before it; that of the others never holds a comma or is ``-``.
 
     Args:
+        mart: whose row it is.
         columns: name and type of each.
     """
     parts = [
@@ -197,6 +227,7 @@ def row_text(columns: Mapping[str, str]) -> sql.Composed:
             else "coalesce(length({0}::text)::text || ':' || {0}::text, '-')"
         ).format(sql.Identifier(name))
         for name in sorted(columns)
+        if name not in mart.volatile
     ]
     return sql.SQL("concat_ws(',', {})").format(sql.SQL(", ").join(parts))
 

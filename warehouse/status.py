@@ -38,6 +38,16 @@ class Freshness:
     last_error: str | None
 
 
+class OpenLateData:
+    """Partitions that rows of a source table have dirtied and no publication has settled yet."""
+
+    application: str
+    source_table: str
+    marts: int
+    partitions: int
+    since: dt.datetime
+
+
 @dataclass(frozen=True)
 class QuarantineStatus:
     """Open quarantine entries of one source table and reason."""
@@ -171,6 +181,15 @@ def freshness(warehouse: Connection) -> list[Freshness]:
         ([*APPLICATIONS, CALENDAR],),
     ).fetchall()
     return [Freshness(*row) for row in rows]  # type: ignore[arg-type]
+
+
+def late_data(warehouse: Connection) -> list[OpenLateData]:
+    """What is dirty, by application and source table, oldest first."""
+    rows = warehouse.execute(
+        "select application, source_table, count(distinct mart), count(*), min(dirtied_at) from control.late_data"
+        " where state = 'pending' group by application, source_table order by min(dirtied_at), 1, 2"
+    ).fetchall()
+    return [OpenLateData(*row) for row in rows]
 
 
 def quarantine(warehouse: Connection) -> list[QuarantineStatus]:

@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,19 @@ def project_hash() -> str:
     return digest.hexdigest()[:16]
 
 
+@dataclass(frozen=True)
+class Compiled:
+    """The SQL of one model that is a table: a fact, a scratch table or a candidate, as ``materialized`` says."""
+
+    name: str
+    schema: str
+    area: str
+    """Whose it is: an application, or the calendar."""
+    materialized: str
+    tags: frozenset[str]
+    sql: str
+
+
 _manifests: dict[str, Any] = {}
 
 
@@ -102,6 +116,24 @@ class Transformer:
     def unit_test(self) -> list[NodeResult]:
         """Run the models' unit tests, for developers; they need relations that a run has made."""
         return self._invoke("test", left_out="test")
+
+    def compile(self) -> list[Compiled]:
+        """All models that are tables, in order of their dependencies; nothing is built."""
+        selection = [f"config.materialized:{name}" for name in ("fact", "scratch", "candidate")]
+        results = self._call(self.manifest(), "compile", [*self._flags(), "--select", *selection]).result or ()
+        nodes = {result.node.unique_id: result.node for result in results}
+        parents = {
+            name: [parent for parent in node.depends_on.nodes if parent.startswith("model.")]
+            for name, node in self.manifest().nodes.items()
+            if node.resource_type == "model"
+        }
+        return [
+            Compiled(
+                node.name, node.schema, node.fqn[2], str(node.config.materialized), frozenset(node.tags),
+                node.compiled_code,
+            )
+            for node in (nodes[name] for name in TopologicalSorter(parents).static_order() if name in nodes)
+        ]  # fmt: skip
 
     def manifest(self) -> Any:
         """The parsed project (``dbt.contracts.graph.manifest.Manifest``)."""

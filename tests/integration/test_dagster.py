@@ -176,8 +176,9 @@ def test_the_sensor_asks_once_for_what_is_dirty(lab: Lab, monkeypatch: pytest.Mo
     with dg.DagsterInstance.ephemeral() as instance:
         assert isinstance(sensors._request(instance), dg.SkipReason)
         insert = (
-            "insert into control.late_data (batch_id, application, mart, partition_start, source_table, row_count)"
-            " values (1, 'services', 'kpi_daily', %s, 'services.metrics', 1)"
+            "insert into control.late_data"
+            " (first_batch_id, batch_id, application, mart, partition_start, source_table, row_count)"
+            " values (1, 1, 'services', 'kpi_daily', %s, 'services.metrics', 1)"
         )
         lab.warehouse.execute(insert, ("2024-03-01",))
         first, again = sensors._request(instance), sensors._request(instance)

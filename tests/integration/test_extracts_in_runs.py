@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.command_line import weir
+from tests.command_line import Answer, weir
 from tests.integration.test_incremental import AS_OF, BEGINNING
 from tests.support import Lab, assert_published, make_database
 from warehouse.errors import ConfigurationError, WeirError
@@ -108,7 +108,7 @@ def ask(url: object, query: str) -> None:
 
 
 def test_verify_finds_what_differs_and_not_what_is_new(home: dict[str, object]) -> None:
-    assert weir("verify", **home).err.startswith("weir: say what to verify")
+    assert weir("verify", **home) == Answer(0, "nothing is published yet\n", "")
     ask(home["source_url"], "update services.metrics set value = 3 where metric_id = 1")
     ask(home["source_url"], "delete from scheduling.tasks where status = 'cancelled'")
     answer = weir("verify", "--source", "--json", **home)
