@@ -3,6 +3,8 @@
 sMAPE as the competition has it: the mean over series of the mean over horizons. What the combination is made of is
 chosen on other series, those of M1 and of the tourism competition: ``choose`` scores the choices there.
 
+Intervals are those of the mart's own forecasts, of every fifth series.
+
     python -m benchmarks.m3
     python -m benchmarks.m3 choose
 """
@@ -17,12 +19,13 @@ from rich.console import Console
 from rich.table import Table
 
 from warehouse.services import forecasting
-from warehouse.services.forecasting import Floats, combination, smape
+from warehouse.services.forecasting import GRANULARITIES, Floats, combination, forecast, smape
 
 PUBLISHED = {"yearly": 16.97, "quarterly": 8.96, "monthly": 13.89}
 """Makridakis and Hibon, The M3-Competition, International Journal of Forecasting 16 (2000): Theta."""
 
 SEASONS = {"yearly": 1, "quarterly": 4, "monthly": 12}
+GRANULARITY = {"yearly": "year", "quarterly": "quarter", "monthly": "month"}
 
 
 def series(dataset: str, kind: str, step: int = 1) -> Iterator[tuple[Floats, Floats]]:
@@ -64,6 +67,18 @@ def smapes(kind: str, step: int = 1) -> tuple[float, float]:
     return ours("M3", kind, step), theta("M3", kind, step)
 
 
+def coverage(dataset: str, kind: str, step: int = 1) -> float:
+    """Share of what came after the histories that 95 % intervals hold."""
+    granularity = GRANULARITIES[GRANULARITY[kind]]
+    inside = []
+    for values, actual in series(dataset, kind, step):
+        lower, upper = forecast(values, granularity).interval(0.95)
+        actual = actual[: granularity.horizon]
+        held = slice(0, len(actual))
+        inside.append(np.mean((lower[held] <= actual) & (actual <= upper[held])))
+    return float(np.mean(inside))
+
+
 def choose(step: int = 1) -> None:
     """Print what drift and both forms of seasonal indices do to each kind of series, away from M3."""
     table = Table("series", "with drift and both forms", "without", "statsforecast's Theta")
@@ -79,10 +94,19 @@ def choose(step: int = 1) -> None:
 
 def main() -> None:
     """Print all three."""
-    table = Table("series", "combination", "statsforecast's Theta", "M3's Theta, published", "ratio to M3's")
+    table = Table(
+        "series", "combination", "statsforecast's Theta", "M3's Theta, published", "ratio to M3's", "inside 95 %"
+    )
     for kind, published in PUBLISHED.items():
         combined, peer = smapes(kind)
-        table.add_row(kind, f"{combined:.2f}", f"{peer:.2f}", f"{published:.2f}", f"{combined / published:.3f}")
+        table.add_row(
+            kind,
+            f"{combined:.2f}",
+            f"{peer:.2f}",
+            f"{published:.2f}",
+            f"{combined / published:.3f}",
+            f"{coverage('M3', kind, 5):.3f}",
+        )
     Console().print(table)
 
 

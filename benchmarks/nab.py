@@ -66,7 +66,8 @@ def rolling_alarms(frame: pd.DataFrame) -> np.ndarray:
 
 def season_of(frame: pd.DataFrame) -> int:
     """Points of a day."""
-    return int(round(pd.Timedelta(days=1) / frame["timestamp"].diff().median()))
+    points: float = pd.Timedelta(days=1) / frame["timestamp"].diff().median()
+    return round(points)
 
 
 def alarms(frame: pd.DataFrame) -> np.ndarray:

@@ -18,7 +18,7 @@ from tests.webhook import Webhook
 from warehouse import status
 from warehouse.alerts import Alert, LogChannel, UnknownError, WebhookChannel, send_pending
 from warehouse.server import EmbeddedServer
-from warehouse.services import plots, rows
+from warehouse.services import plots, rows, worker
 
 AS_OF = dt.datetime(2024, 6, 10, 12, tzinfo=dt.UTC)
 LATER = AS_OF + dt.timedelta(days=1)
@@ -188,8 +188,11 @@ def test_a_webhook_that_is_not_there_is_tried_again(nothing_sent: Lab) -> None:
         assert str(waiting.last_error).startswith("cannot be reached")
 
 
-def test_a_run_refits_only_series_with_a_new_complete_period(lab: Lab) -> None:
-    """Last, because it moves the lab on by a day, of which one series has a value."""
+def test_a_run_refits_only_series_with_a_new_complete_period(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Last, because it moves the lab on by a day, of which one series has a value.
+
+    Beside it, the same marts from scratch in two processes, of which one has other numbers of threads.
+    """
     lab.write(
         "insert into services.metrics (service_name, metric_type, segment, value, unit, recorded_at)"
         " values ('crm', 'revenue', 'a', 100, 'EUR', '2024-06-10T11:00:00Z')"
@@ -218,5 +221,10 @@ def test_a_run_refits_only_series_with_a_new_complete_period(lab: Lab) -> None:
         assert fit.call_count == 0
     incremental = lab.dump()
     lab.start_over()
-    lab.run(LATER, applications=("services",), gate_open=True)
+    monkeypatch.setattr(rows, "VALUES_IN_ONE_PROCESS", 0)
+    for library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
+        monkeypatch.setenv(f"{library}_NUM_THREADS", "1")
+    with mock.patch.object(worker, "fit_on_two_cores", wraps=worker.fit_on_two_cores) as on_two_cores:
+        lab.run(LATER, applications=("services",), gate_open=True)
+        assert on_two_cores.call_count == 1
     assert lab.dump() == incremental
