@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help demo test hammer soak install lock lint lint-python lint-sql type bench bench-extract down clean
+.PHONY: help demo test hammer soak install lock lint lint-python lint-sql type bench bench-extract down clean bench-services
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -61,6 +61,11 @@ bench: install  ## measure the first run and a run with nothing to do (DATA=fold
 ROWS ?= 1000000
 bench-extract: install  ## measure extracts beside their floors and dlt (ROWS=number of rows)
 	$(BIN)/python -m benchmarks.extract --rows $(ROWS) --dlt .venv/dlt
+
+VALUES ?= 10000000
+SERIES ?= 1000
+bench-services: install  ## measure daily KPIs and forecasts (VALUES=number of values, SERIES=number of series)
+	$(BIN)/python -m benchmarks.services $(VALUES) $(SERIES)
 
 down:  ## stop the embedded server
 	@$(BIN)/weir down

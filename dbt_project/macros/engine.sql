@@ -154,6 +154,14 @@ immutable functions only, so that it is computed once per query: both together a
 {% macro postgres__computed_once() -%} materialized {%- endmacro %}
 {% macro default__computed_once() -%} {%- endmacro %}
 
+{# After "as" of a CTE: computed where it is used, and only the rows that are used there, where an engine would keep
+all of them. #}
+{% macro computed_where_used() -%}
+    {{ return(adapter.dispatch('computed_where_used')()) }}
+{%- endmacro %}
+{% macro postgres__computed_where_used() -%} not materialized {%- endmacro %}
+{% macro default__computed_where_used() -%} {%- endmacro %}
+
 {# For a from clause: the local dates that [starts_at, ends_at] can fall on in any zone, as touched.date. Local
 dates differ from UTC dates by a day at most, so windows are then found by an equality join, which is hashed. #}
 {% macro cross_join_local_dates(starts_at, ends_at) -%}
@@ -253,6 +261,18 @@ dates differ from UTC dates by a day at most, so windows are then found by an eq
 {% macro postgres__index_on_raw(application, table, column) -%}
     {%- set raw = source(application, table) -%}
     create index if not exists {{ raw.identifier }}_{{ column }}_idx on {{ raw }} ({{ column }})
+{%- endmacro %}
+
+{# Tells the planner how many values an expression on a raw table has, without which it sorts where it could hash.
+Made with the views; engines without such statistics: nothing. #}
+{% macro statistics_on_raw(application, table, name, expression) -%}
+    {{ return(adapter.dispatch('statistics_on_raw')(application, table, name, expression)) }}
+{%- endmacro %}
+{% macro default__statistics_on_raw(application, table, name, expression) -%} {%- endmacro %}
+{% macro postgres__statistics_on_raw(application, table, name, expression) -%}
+    {%- set raw = source(application, table) -%}
+    create statistics if not exists {{ raw.schema }}.{{ raw.identifier }}_{{ name }} on ({{ expression }}) from {{ raw }};
+    analyze {{ raw }}
 {%- endmacro %}
 
 {# First day of the quarter that a date is in. #}

@@ -19,6 +19,7 @@ from typing import Any
 from unittest import mock
 
 import dagster as dg
+import psycopg
 import pytest
 import sqlalchemy
 from dagster._serdes import serialize_value
@@ -29,6 +30,7 @@ from orchestration.definitions import build_defs
 from tests.command_line import REPOSITORY, end, start, weir
 from tests.integration.test_incremental import AS_OF, BEGINNING, TASKS, metric
 from tests.support import Lab
+from tests.webhook import Webhook
 from warehouse.catalog import MARTS, mart
 from warehouse.server import EmbeddedServer
 
@@ -260,11 +262,11 @@ class Graphql:
 
 
 @contextlib.contextmanager
-def up(home: Path) -> Iterator[Graphql]:
+def up(home: Path, **settings: object) -> Iterator[Graphql]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = start("up", "--port", port, home=home)
+    process = start("up", "--port", port, home=home, **settings)
     try:
         assert process.stderr is not None
         line = process.stderr.readline()
@@ -276,15 +278,16 @@ def up(home: Path) -> Iterator[Graphql]:
         assert answer.code == 130, answer
 
 
-def test_the_ui_shows_and_backfills_what_the_command_line_published(tmp_path: Path) -> None:
+def test_the_ui_shows_and_backfills_what_the_command_line_published_and_alerts_leave(tmp_path: Path) -> None:
     home = tmp_path / "home"
     server = EmbeddedServer(home)
-    try:
+    with Webhook(500) as webhook, contextlib.ExitStack() as stack:
+        stack.callback(server.remove)
         assert weir("demo", "--scale", "0.05", home=home).code == 0
         report = json.loads(weir("status", "--json", home=home).out)
         partitions = {each["mart"]: each["partitions"] for each in report["marts"]}
         assert weir("down", home=home).code == 0  # what is up by itself is ended with it
-        with up(home) as ui:
+        with up(home, alert_webhook_url=webhook.url) as ui:
             answer = ui.ask(NODES)
             shown = {
                 node["assetKey"]["path"][-1]: node["partitionStats"]
@@ -308,6 +311,18 @@ def test_the_ui_shows_and_backfills_what_the_command_line_published(tmp_path: Pa
             # Its application's other marts were published with it, and followed.
             days = (dt.date(2026, 11, 20) - dt.date(2026, 3, 1)).days + 1
             assert shown["workflow_executions"] == shown["workflow_analytics"] == days
+
+            # The daemon has looked for alerts at least once by now, and the first has been refused.
+            deadline = time.monotonic() + 150
+            with psycopg.connect(server.url("warehouse"), autocommit=True) as warehouse:
+                published = "select count(*) from marts.kpi_goal_snapshots where alert and status <> 'cancelled'"
+                (alerts,) = warehouse.execute(published).fetchone() or (0,)
+                sent = "select count(*) from control.sent_alerts where channel = 'webhook' and state = 'sent'"
+                while warehouse.execute(sent).fetchone() != (alerts,):
+                    assert time.monotonic() < deadline, webhook.received
+                    time.sleep(1)
+            assert alerts > 1
+            keys = [key for key, _ in webhook.received]
+            assert keys.count(keys[0]) == 2
+            assert len(keys) == len(set(keys)) + 1 == alerts + 1
         assert not server.is_running()
-    finally:
-        server.remove()

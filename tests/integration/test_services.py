@@ -5,20 +5,20 @@ and sums, goals and comparisons (``test_incremental``, against the reference).
 """
 
 import datetime as dt
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from unittest import mock
 
+import dagster as dg
 import pytest
 
+from orchestration.definitions import build_defs
 from tests.support import Lab, make_database
-from warehouse import alerts, status
-from warehouse.alerts import Alert, LogChannel, NotSentError, UnknownError, WebhookChannel, send_pending
+from tests.webhook import Webhook
+from warehouse import status
+from warehouse.alerts import Alert, LogChannel, UnknownError, WebhookChannel, send_pending
 from warehouse.server import EmbeddedServer
-from warehouse.services import plots, rows
+from warehouse.services import plots, rows, worker
 
 AS_OF = dt.datetime(2024, 6, 10, 12, tzinfo=dt.UTC)
 LATER = AS_OF + dt.timedelta(days=1)
@@ -114,59 +114,35 @@ def test_plots_are_markdown_images_and_scores_a_table(lab: Lab) -> None:
     assert "| day | seasonal_naive" in plots.accuracy(lab.warehouse)
 
 
-class Webhook:
-    """A web server that answers what it is told, and keeps what it was sent."""
-
-    def __init__(self, *answers: int) -> None:
-        self.received: list[tuple[str, dict[str, object]]] = []
-        waiting = list(answers)
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(handler) -> None:
-                body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
-                self.received.append((handler.headers["Idempotency-Key"], body))
-                handler.send_response(waiting.pop(0) if waiting else 200)
-                handler.end_headers()
-
-            def log_message(handler, *_: object) -> None:
-                pass
-
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-
-    def __enter__(self) -> "Webhook":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
 @pytest.fixture
 def nothing_sent(lab: Lab) -> Lab:
     lab.warehouse.execute("truncate control.sent_alerts")
     return lab
 
 
-def test_an_alert_is_sent_once_over_each_channel_however_often_a_webhook_fails(nothing_sent: Lab) -> None:
-    lines: list[str] = []
-    with Webhook(500, 503, 500, 200) as webhook:
-        channels = [LogChannel(lines.append), WebhookChannel(webhook.url)]
-        assert send_pending(nothing_sent.warehouse, channels, pause_seconds=0) == (1, 1)
+def test_the_sensor_sends_an_alert_once_over_each_channel_however_often_a_webhook_fails(
+    nothing_sent: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sensor = build_defs().get_repository_def().get_sensor_def("send_kpi_alerts")
+    with Webhook(500, 503) as webhook, dg.DagsterInstance.ephemeral() as instance:
+        monkeypatch.setenv("WEIR_HOME", str(nothing_sent.home))
+        monkeypatch.setenv("WEIR_WAREHOUSE_URL", nothing_sent.server.url("warehouse"))
+        monkeypatch.setenv("WEIR_SOURCE_URL", nothing_sent.server.url("source"))
+        monkeypatch.setenv("WEIR_ALERT_WEBHOOK_URL", webhook.url)
+
+        def tick() -> str | None:
+            return sensor.evaluate_tick(dg.build_sensor_context(instance=instance)).skip_message
+
+        assert tick() == "1 alerts sent, 1 not"  # to the log, not to the webhook
         (waiting,) = status.unsent_alerts(nothing_sent.warehouse)
         assert (waiting.goal, waiting.channel, waiting.state, waiting.attempts, waiting.last_error) == (
-            "near", "webhook", "pending", 3, "answered 500",
+            "near", "webhook", "pending", 1, "answered 500",
         )  # fmt: skip
-        assert send_pending(nothing_sent.warehouse, channels, pause_seconds=0) == (1, 0)
-        assert send_pending(nothing_sent.warehouse, channels, pause_seconds=0) == (0, 0)
-    assert len(webhook.received) == 4
+        assert [tick() for _ in range(3)] == ["0 alerts sent, 1 not", "1 alerts sent, 0 not", "no new alerts"]
+    assert len(webhook.received) == 3
     assert len({key for key, _ in webhook.received}) == 1
     assert webhook.received[0][1]["goal_id"] == GOAL
-    (line,) = lines
-    assert line.startswith("KPI goal 'near' reached 5")
+    assert str(webhook.received[0][1]["text"]).startswith("KPI goal 'near' reached 5")
 
 
 def test_an_alert_that_may_have_arrived_is_not_sent_again(nothing_sent: Lab) -> None:
@@ -180,30 +156,43 @@ def test_an_alert_that_may_have_arrived_is_not_sent_again(nothing_sent: Lab) -> 
 
     channel = Vague()
     for _ in range(3):
-        assert send_pending(nothing_sent.warehouse, [channel], pause_seconds=0) == (0, 1)
+        assert send_pending(nothing_sent.warehouse, [channel]) == (0, 1)
     assert channel.sent == 1
     assert status.unsent_alerts(nothing_sent.warehouse)[0].state == "unknown"
 
 
-def test_an_alert_whose_sender_died_is_not_sent_again(nothing_sent: Lab) -> None:
+@pytest.mark.parametrize("is_sent", [False, True], ids=["before it was sent", "before that was noted"])
+def test_an_alert_whose_sender_died_is_not_sent_again(nothing_sent: Lab, is_sent: bool) -> None:
     lines: list[str] = []
-    channel = LogChannel(lines.append)
-    with mock.patch.object(channel, "send", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
-        send_pending(nothing_sent.warehouse, [channel])
-    assert send_pending(nothing_sent.warehouse, [channel]) == (0, 1)
-    assert lines == []
+
+    def say_and_die(line: str) -> None:
+        if is_sent:
+            lines.append(line)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        send_pending(nothing_sent.warehouse, [LogChannel(say_and_die)])
+    assert send_pending(nothing_sent.warehouse, [LogChannel(lines.append)]) == (0, 1)
+    assert len(lines) == is_sent
+    (unknown,) = status.unsent_alerts(nothing_sent.warehouse)
+    assert (unknown.state, unknown.last_error) == ("unknown", "ended while sending")
 
 
 def test_a_webhook_that_is_not_there_is_tried_again(nothing_sent: Lab) -> None:
     with Webhook() as webhook:
         pass  # its port is free again
-    with pytest.raises(NotSentError, match="cannot be reached"):
-        WebhookChannel(webhook.url).send(mock.MagicMock(spec=Alert, text="", alert_id=1))
-    assert alerts.ATTEMPTS > 1
+    for attempt in (1, 2):
+        assert send_pending(nothing_sent.warehouse, [WebhookChannel(webhook.url)]) == (0, 1)
+        (waiting,) = status.unsent_alerts(nothing_sent.warehouse)
+        assert (waiting.state, waiting.attempts) == ("pending", attempt)
+        assert str(waiting.last_error).startswith("cannot be reached")
 
 
-def test_a_run_refits_only_series_with_a_new_complete_period(lab: Lab) -> None:
-    """Last, because it moves the lab on by a day, of which one series has a value."""
+def test_a_run_refits_only_series_with_a_new_complete_period(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Last, because it moves the lab on by a day, of which one series has a value.
+
+    Beside it, the same marts from scratch in two processes, of which one has other numbers of threads.
+    """
     lab.write(
         "insert into services.metrics (service_name, metric_type, segment, value, unit, recorded_at)"
         " values ('crm', 'revenue', 'a', 100, 'EUR', '2024-06-10T11:00:00Z')"
@@ -232,5 +221,10 @@ def test_a_run_refits_only_series_with_a_new_complete_period(lab: Lab) -> None:
         assert fit.call_count == 0
     incremental = lab.dump()
     lab.start_over()
-    lab.run(LATER, applications=("services",), gate_open=True)
+    monkeypatch.setattr(rows, "VALUES_IN_ONE_PROCESS", 0)
+    for library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
+        monkeypatch.setenv(f"{library}_NUM_THREADS", "1")
+    with mock.patch.object(worker, "fit_on_two_cores", wraps=worker.fit_on_two_cores) as on_two_cores:
+        lab.run(LATER, applications=("services",), gate_open=True)
+        assert on_two_cores.call_count == 1
     assert lab.dump() == incremental

@@ -106,6 +106,14 @@ def test_scale_carries_over(scale: float) -> None:
     np.testing.assert_allclose(scaled.spread, base.spread * scale, rtol=1e-6)
 
 
+def test_a_shift_carries_over_where_the_season_adds() -> None:
+    """Of values that are never negative it multiplies: that zero is nothing is part of what they say."""
+    base, shifted = forecast(days() - 150, DAY), forecast(days() - 1150, DAY)
+    assert shifted.model == base.model
+    np.testing.assert_allclose(shifted.mean + 1000, base.mean, atol=0.3)  # a tenth of the noise
+    np.testing.assert_allclose(shifted.spread, base.spread, rtol=0.02)
+
+
 def test_the_last_window_does_not_choose_the_model() -> None:
     values = days(160)
     spoilt = values.copy()
@@ -127,6 +135,12 @@ def test_intervals_hold_what_they_promise() -> None:
         lower, upper = found.interval(0.95)
         inside.append((lower[:28] <= kind[-28:]) & (kind[-28:] <= upper[:28]))
     assert 0.90 <= np.mean(inside) <= 0.98
+
+
+@pytest.mark.parametrize("kind", ["yearly", "quarterly", "monthly"])
+def test_intervals_hold_what_they_promise_of_real_series(kind: str) -> None:
+    """Every 15th series of M3, which chose nothing of how intervals are made."""
+    assert 0.90 <= m3.coverage("M3", kind, step=15) <= 0.98
 
 
 def test_a_second_process_says_the_same_as_the_first() -> None:

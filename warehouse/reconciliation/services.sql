@@ -14,27 +14,54 @@ run_days as (
 
 ),
 
-used as materialized (
+-- Goals that a run's days show, and the days that count in them.
+goals as materialized (
 
     select
-        m.service_name, m.metric_type, m.segment, m.unit, m.value,
-        (m.recorded_at at time zone 'UTC')::date as date
+        g.goal_id, g.service_name, g.metric_type, nullif(g.unit, '') as unit,
+        greatest(g.start_date, p.earliest_date - 1) as first_date,
+        least(g.end_date, (p.as_of at time zone 'UTC')::date - 1) as last_date
+    from raw.services__kpi_goals as g cross join parameters as p
+    where
+        g.target_value not in ('NaN', 'Infinity', '-Infinity') and isfinite(g.start_date) and isfinite(g.end_date)
+        and exists (
+            select from run_days
+            where mart = 'kpi_goal_snapshots' and date >= g.start_date and date <= g.end_date
+        )
+
+),
+
+quarantined as (
+
+    select row_key::bigint as metric_id from quality.quarantine
+    where source_table = 'services.metrics' and released_at is null
+
+),
+
+-- What has been reported and can be used, by series and day, from the first day that is asked for.
+series_days as materialized (
+
+    select
+        (m.recorded_at at time zone 'UTC')::date as date,
+        m.service_name, m.metric_type, coalesce(m.segment, '') as segment, coalesce(m.unit, '') as unit,
+        count(*) as value_count, sum(round(m.value::text::numeric, 12)) as value_sum
     from raw.services__metrics as m
-    left join (
-        select row_key::bigint as metric_id from quality.quarantine
-        where source_table = 'services.metrics' and released_at is null
-    ) as q on q.metric_id = m.metric_id
-    where q.metric_id is null
+    where
+        not exists (select from quarantined as q where q.metric_id = m.metric_id)
+        and (m.recorded_at at time zone 'UTC')::date >= least(
+            (select min(date) from run_days where mart = 'kpi_daily'), (select min(first_date) from goals)
+        )
+    group by
+        (m.recorded_at at time zone 'UTC')::date,
+        m.service_name, m.metric_type, coalesce(m.segment, ''), coalesce(m.unit, '')
 
 ),
 
 expected as (
 
-    select
-        date, count(*) as value_count, sum(round(value::text::numeric, 12)) as value_sum,
-        count(distinct jsonb_build_array(service_name, metric_type, coalesce(segment, ''), coalesce(unit, ''))) as row_count
-    from used
-    where date in (select run_days.date from run_days)
+    select date, sum(value_count) as value_count, sum(value_sum) as value_sum, count(*) as row_count
+    from series_days
+    where date in (select run_days.date from run_days where mart = 'kpi_daily')
     group by date
 
 ),
@@ -114,42 +141,24 @@ months_compared as (
 
 ),
 
--- Goals and what counts in them, from raw.
-goals as (
+values_of_goals as (
 
-    select
-        g.goal_id, g.service_name, g.metric_type, nullif(g.unit, '') as unit,
-        greatest(g.start_date, p.earliest_date - 1) as first_date,
-        least(g.end_date, (p.as_of at time zone 'UTC')::date - 1) as last_date
-    from raw.services__kpi_goals as g cross join parameters as p
-    where
-        g.target_value not in ('NaN', 'Infinity', '-Infinity') and isfinite(g.start_date) and isfinite(g.end_date)
-        and exists (
-            select from run_days
-            where mart = 'kpi_goal_snapshots' and date >= g.start_date and date <= g.end_date
-        )
-
-),
-
-sums_of_days as materialized (
-
-    select date, service_name, metric_type, coalesce(unit, '') as unit, sum(round(value::text::numeric, 12)) as value
-    from used where exists (select from goals)
-    group by date, service_name, metric_type, coalesce(unit, '')
+    select g.goal_id, s.date, sum(s.value_sum) as value
+    from goals as g
+    inner join series_days as s
+        on
+            s.metric_type = g.metric_type and s.date >= g.first_date and s.date <= g.last_date
+            and (g.service_name is null or s.service_name = g.service_name) and (g.unit is null or s.unit = g.unit)
+    group by g.goal_id, s.date
 
 ),
 
 goals_expected as (
 
-    select d.date, count(g.goal_id) as row_count, coalesce(sum(so_far.value), 0) as current_value
+    select d.date, count(distinct g.goal_id) as row_count, coalesce(sum(v.value), 0) as current_value
     from run_days as d
     left join goals as g on d.date >= g.first_date and d.date <= g.last_date
-    left join lateral (
-        select sum(s.value) as value from sums_of_days as s
-        where
-            s.metric_type = g.metric_type and s.date >= g.first_date and s.date <= d.date
-            and (g.service_name is null or s.service_name = g.service_name) and (g.unit is null or s.unit = g.unit)
-    ) as so_far on true
+    left join values_of_goals as v on v.goal_id = g.goal_id and v.date <= d.date
     where d.mart = 'kpi_goal_snapshots'
     group by d.date
 
@@ -194,22 +203,35 @@ complete as (
 
 ),
 
-keys as (
+weeks_and_months as (
 
-    select 'service' as comparison, service_name as key, date, metric_type, unit, value_sum from complete
+    select distinct
+        service_name, segment, metric_type, unit,
+        date_trunc('week', date::timestamp) as week, date_trunc('month', date::timestamp) as month
+    from complete
+
+),
+
+periods as (
+
+    select 'day' as granularity, service_name, segment, metric_type, unit, date::timestamp as period
+    from complete cross join parameters where date >= (as_of at time zone 'UTC')::date - 93
     union all
-    select 'segment', segment, date, metric_type, unit, value_sum from complete
+    select 'week', service_name, segment, metric_type, unit, week from weeks_and_months
     union all
-    select 'period', null, date, metric_type, unit, value_sum from complete
+    select g.granularity, service_name, segment, metric_type, unit, date_trunc(g.granularity, month)
+    from weeks_and_months cross join (values ('month'), ('quarter'), ('year')) as g (granularity)
 
 ),
 
 comparisons_expected as (
 
-    select g.granularity, count(distinct (comparison, key, metric_type, unit, date_trunc(g.granularity, date::timestamp))) as row_count
-    from keys cross join (values ('day'), ('week'), ('month'), ('quarter'), ('year')) as g (granularity) cross join parameters
-    where g.granularity <> 'day' or date >= (as_of at time zone 'UTC')::date - 93
-    group by g.granularity
+    select count(*) as row_count
+    from (
+        select distinct k.comparison, k.key, p.metric_type, p.unit, p.granularity, p.period
+        from periods as p
+        cross join lateral (values ('service', service_name), ('segment', segment), ('period', null)) as k (comparison, key)
+    ) as compared
 
 ),
 
@@ -261,7 +283,7 @@ select 'kpi_goal_snapshots', 'row_count', date, row_count, expected_row_count fr
 union all
 select 'kpi_goal_snapshots', 'current_value', date, current_value, expected_current_value from goals_compared
 union all
-select 'kpi_comparisons', 'row_count', null, (select count(*) from candidate.kpi_comparisons), (select coalesce(sum(row_count), 0) from comparisons_expected)
+select 'kpi_comparisons', 'row_count', null, (select count(*) from candidate.kpi_comparisons), (select row_count from comparisons_expected)
 union all
 select
     'kpi_comparisons', 'value', null, (select coalesce(sum(value), 0) from candidate.kpi_comparisons where granularity <> 'day'),

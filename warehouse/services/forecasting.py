@@ -222,25 +222,28 @@ def _choose(errors: dict[str, list[Floats]], names: list[str]) -> str:
 def _spread(errors: list[Floats], history: Floats, season: int, horizon: int) -> Floats:
     """Standard deviation of the error by horizon: from errors made, else from the steps of the series.
 
-    Errors of a window are compared in two halves, which tells how fast they grow (between not at all and as
-    those of a random walk). Few windows say little about the next one: the fewer, the wider.
+    Errors of a window are compared in two halves, which tells how fast they grow: between not at all and as
+    those of a random walk, or of years and quarters, as those of a trend that breaks. Few windows say little
+    about the next one: the fewer, the wider. Numbers were chosen on the series of M1 and of the tourism
+    competition, and scored on M3 (docs/decisions/0012).
     """
+    fastest, usual, weight, few = (1.0, 1.0, 2.0, 2.0) if season <= SHORT_SEASON else (0.5, 0.25, 1.0, 0.5)
     ahead = np.arange(1, horizon + 1, dtype=np.float64)
     lag = season if len(history) > 2 * season else 1
     steps = history[lag:] - history[:-lag]
     of_steps = float(np.sqrt(np.mean(steps**2)) / np.sqrt(2 if lag > 1 else 1)) if len(steps) else 0.0
     if not errors:
-        return of_steps * 1.3 * np.sqrt(ahead)
+        return of_steps * 1.3 * ahead**fastest
     window = len(errors[0])
     stacked = np.stack([found for found in errors if len(found) == window])
     half = max(1, window // 2)
     early, late = (float(np.sqrt(np.mean(part**2))) for part in (stacked[:, :half], stacked[:, -half:]))
     both = float(np.sqrt(np.mean(stacked**2)))
     # The halves' middles are a factor of three apart.
-    power = float(np.clip(np.log(late / early) / np.log(3), 0.0, 0.5)) if early > 0 and late > 0 else 0.25
-    power = (power * len(stacked) + 0.25) / (len(stacked) + 1)
+    power = float(np.clip(np.log(late / early) / np.log(3), 0.0, fastest)) if early > 0 and late > 0 else usual
+    power = (power * len(stacked) + usual * weight) / (len(stacked) + weight)
     both = np.sqrt((both**2 * len(stacked) + of_steps**2 * 0.5) / (len(stacked) + 0.5))
-    wider = 1 + 0.5 / len(stacked)
+    wider = 1 + few / len(stacked)
     spread: Floats = both * wider * (ahead / ((window + 1) / 2)) ** power
     return spread
 

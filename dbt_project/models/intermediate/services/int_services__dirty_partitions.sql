@@ -1,6 +1,6 @@
 -- One row per mart, day and source table that changes since the last plan have touched: the day where a
 -- value was, from its before-image, and the day where it is now, and the later days that depend on it.
-with metrics as (
+with metrics as {{ computed_where_used() }} (
 
     select * from {{ ref('stg_services__metrics') }}
 
@@ -49,7 +49,7 @@ touched as (
     from metrics
     where
         metric_id in (select metric_changes.metric_id from metric_changes)
-        or {{ facts_batch('services') }} < 0
+        and {{ facts_batch('services') }} >= 0
     union all
     -- When the as-of instant moves, values stop (or begin again) to be in the future.
     select
@@ -68,21 +68,62 @@ touched as (
 
 ),
 
+-- Where all values are taken in anew, each is there once: counted without keeping them.
+all_values as (
+
+    select
+        service_name,
+        metric_type,
+        coalesce(unit, '') as unit,
+        recorded_at,
+        value
+    from metrics
+    where {{ facts_batch('services') }} < 0
+
+),
+
 touched_days as {{ computed_once() }} (
 
     select
-        touched.service_name,
-        touched.metric_type,
-        touched.unit,
-        {{ utc_date('touched.recorded_at') }} as date,
-        count(distinct touched.metric_id) as row_count
-    from touched
-    cross join parameters
-    where
-        {{ is_finite('touched.recorded_at') }}
-        and {{ is_finite_number('touched.value') }}
-        and touched.recorded_at >= {{ utc_midnight('parameters.earliest_date') }}
-    group by touched.service_name, touched.metric_type, touched.unit, {{ utc_date('touched.recorded_at') }}
+        counted.service_name,
+        counted.metric_type,
+        counted.unit,
+        counted.date,
+        sum(counted.row_count)::bigint as row_count
+    from (
+        select
+            touched.service_name,
+            touched.metric_type,
+            touched.unit,
+            {{ utc_date('touched.recorded_at') }} as date,
+            count(distinct touched.metric_id) as row_count
+        from touched
+        cross join parameters
+        where
+            {{ is_finite('touched.recorded_at') }}
+            and {{ is_finite_number('touched.value') }}
+            and touched.recorded_at >= {{ utc_midnight('parameters.earliest_date') }}
+        group by touched.service_name, touched.metric_type, touched.unit, {{ utc_date('touched.recorded_at') }}
+        union all
+        select
+            all_values.service_name,
+            all_values.metric_type,
+            all_values.unit,
+            {{ utc_date('all_values.recorded_at') }} as date,
+            count(*) as row_count
+        from all_values
+        cross join parameters
+        where
+            {{ is_finite('all_values.recorded_at') }}
+            and {{ is_finite_number('all_values.value') }}
+            and all_values.recorded_at >= {{ utc_midnight('parameters.earliest_date') }}
+        group by
+            all_values.service_name,
+            all_values.metric_type,
+            all_values.unit,
+            {{ utc_date('all_values.recorded_at') }}
+    ) as counted
+    group by counted.service_name, counted.metric_type, counted.unit, counted.date
 
 ),
 

@@ -1,3 +1,4 @@
+{{ config(pre_hook="{{ statistics_on_raw('services', 'metrics', 'date', utc_date('recorded_at')) }}") }}
 -- One row per value that a service reported.
 with metrics as (
 
