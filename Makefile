@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help demo test install lock lint lint-python lint-sql type bench bench-extract down clean
+.PHONY: help demo test install lock lint lint-python lint-sql type bench bench-extract bench-scheduling down clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -51,6 +51,9 @@ bench: install  ## measure the first run and a run with nothing to do (DATA=fold
 ROWS ?= 1000000
 bench-extract: install  ## measure extracts beside their floors and dlt (ROWS=number of rows)
 	$(BIN)/python -m benchmarks.extract --rows $(ROWS) --dlt .venv/dlt
+
+bench-scheduling: install  ## measure the scheduling marts beside hand-written SQL, users x 1 and x 10 (DATA=folder)
+	$(BIN)/python -m benchmarks.scheduling $(DATA)
 
 down:  ## stop the embedded server
 	@$(BIN)/weir down
