@@ -3,16 +3,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help demo test install lock lint lint-python lint-sql type bench bench-extract bench-scheduling down clean
+.PHONY: help demo test mutants install lock lint lint-python lint-sql type bench bench-extract bench-scheduling down clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 demo: install  ## install, start PostgreSQL, generate data, run the whole pipeline, print what was built
 	@$(BIN)/weir demo
 
 test: install  ## install, then run every test
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+mutants: install  ## invert the rules of the scheduling marts one by one, and see their tests fail (minutes)
+	$(BIN)/python -m tests.mutants
 
 install: $(STAMP)  ## install into .venv from the lock file
 
