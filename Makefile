@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help demo test hammer soak install lock lint lint-python lint-sql type bench bench-extract down clean bench-services
+.PHONY: help demo test hammer soak install lock lint lint-python lint-sql type bench bench-extract down clean bench-services mutants bench-scheduling
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 demo: install  ## install, start PostgreSQL, generate data, run the whole pipeline, print what was built
 	@$(BIN)/weir demo
@@ -23,6 +23,9 @@ HISTORIES ?= 1000
 soak: install  ## run 1,000 random histories (HISTORIES=number), a second or two per run; the log is soak.log
 	@WEIR_TEST_HISTORIES=$(HISTORIES) $(BIN)/python -m pytest tests/properties/test_histories.py \
 	  --hypothesis-show-statistics --durations=3 > soak.log 2>&1; status=$$?; tail -n 40 soak.log; exit $$status
+
+mutants: install  ## invert the rules of the scheduling marts one by one, and see their tests fail (minutes)
+	$(BIN)/python -m tests.mutants
 
 install: $(STAMP)  ## install into .venv from the lock file
 
@@ -66,6 +69,9 @@ VALUES ?= 10000000
 SERIES ?= 1000
 bench-services: install  ## measure daily KPIs and forecasts (VALUES=number of values, SERIES=number of series)
 	$(BIN)/python -m benchmarks.services $(VALUES) $(SERIES)
+
+bench-scheduling: install  ## measure the scheduling marts beside hand-written SQL, users x 1 and x 10 (DATA=folder)
+	$(BIN)/python -m benchmarks.scheduling $(DATA)
 
 down:  ## stop the embedded server
 	@$(BIN)/weir down

@@ -1,12 +1,19 @@
-"""Scheduling marts: from scratch, one changed task, and what a widget waits for; each beside hand-written SQL.
+"""Scheduling marts: from scratch, after one changed task, and what a widget waits for; hand-written SQL beside them.
 
-Rounds are interleaved; imports are done before the first. "hand-written" is the shortest SQL that gives
-the same rows of the largest mart (goals) from the published days: the floor for that part, without history,
-checks or publication. The widget's figures are read from the mart and, beside it, computed from raw.
+Per size (copies of all users), rounds, interleaved: a new warehouse and a run from scratch, the same marts by hand
+from raw (``scheduling.sql``; its rows are compared with the marts, and any difference ends the benchmark), and a run
+after one changed task. All in this process with everything imported and dbt's manifest read: timed is from opening the
+warehouse to the end of the run. "marts" is facts, plan and build, what compares with the hand-written SQL; "all" adds
+extract, gate and publication.
 
-    python -m benchmarks.scheduling ../shared/data/real [rounds] [copies of the users]
+Then the widget: raw and marts are filled up to a million daily rows with more copies of the users, and the quick stats
+of one user are read from the mart and, beside it, computed from raw (``scheduling_widget.sql``), which is given an
+index on the user for that. Nothing is asserted of times; medians, ranges and ratios are printed.
+
+    python -m benchmarks.scheduling ../shared/data/real [--rounds 5] [--copies 1 10] [--daily-rows 1000000]
 """
 
+import argparse
 import datetime as dt
 import statistics
 import sys
@@ -17,65 +24,49 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 from rich.console import Console
 from rich.table import Table
 
-from warehouse import loading, schema
+from warehouse import loading, schema, warm_up
+from warehouse.catalog import mart
 from warehouse.database import Connection, connect
 from warehouse.plan import Parameters
-from warehouse.refresh import Places, Refresh
+from warehouse.refresh import Places, Refresh, new_run_id
 from warehouse.server import EmbeddedServer
 
-AS_OF = dt.datetime(2018, 1, 1, tzinfo=dt.UTC)
 APPLICATION = "scheduling"
-MOVED = '[{{"start": "2012-02-{day}T09:00:00Z", "end": "2012-02-{day}T10:00:00Z"}}]'
-LOOKS = 200
-"""Widgets read per round: enough for a 95th percentile."""
-
-COPY = """
-insert into scheduling.users select weir_copy(user_id, {n}), email, timezone, created_at, updated_at, deleted_at
-    from scheduling.users where user_id in (select user_id from original);
-insert into scheduling.categories select weir_copy(category_id, {n}), weir_copy(user_id, {n}), name, color, updated_at,
-    deleted_at from scheduling.categories where user_id in (select user_id from original);
-insert into scheduling.tasks select weir_copy(task_id, {n}), weir_copy(user_id, {n}), weir_copy(category_id, {n}),
-    title, status, scheduled_slots, completed_at, created_at, updated_at, deleted_at
-    from scheduling.tasks where user_id in (select user_id from original);
-insert into scheduling.user_calendar_days select weir_copy(calendar_day_id, {n}), weir_copy(user_id, {n}), date,
-    focus_slots, updated_at from scheduling.user_calendar_days where user_id in (select user_id from original);
-insert into scheduling.goals select weir_copy(goal_id, {n}), weir_copy(user_id, {n}), weir_copy(category_id, {n}), name,
-    target_type, target_value, time_period, start_date, end_date, is_active, created_at, updated_at, deleted_at
-    from scheduling.goals where user_id in (select user_id from original)
-"""
-
-HAND_WRITTEN = """
-create temp table goals_by_hand on commit drop as
-with periods as (
-    select g.*, p::date as period_start, least((p + case g.time_period when 'weekly' then interval '6 days'
-        when 'monthly' then interval '1 month -1 day' else interval '0' end)::date, '2017-12-31') as period_end
-    from raw.scheduling__goals as g
-    cross join generate_series(
-        date_trunc(case g.time_period when 'weekly' then 'week' when 'monthly' then 'month' else 'day' end,
-            g.start_date::timestamp),
-        least(g.end_date, '2017-12-31')::timestamp,
-        case g.time_period when 'weekly' then interval '7 days' when 'monthly' then interval '1 month'
-            else interval '1 day' end) as p
-), sums as (
-    select p.goal_id, p.period_start, sum(d.total_scheduled_minutes) as minutes, sum(d.completed_tasks_count) as done
-    from periods as p
-    inner join marts.analytics_daily_metrics as d
-        on d.user_id = p.user_id and d.date between p.period_start and p.period_end
-    group by 1, 2
+AS_OF = dt.datetime(2018, 1, 1, tzinfo=dt.UTC)
+BY_HAND = Path(__file__).with_suffix(".sql")
+MARTS = (
+    "analytics_daily_metrics",
+    "category_daily_metrics",
+    "analytics_monthly_metrics",
+    "quick_stats",
+    "goal_progress_snapshots",
 )
-select p.goal_id, p.user_id, p.period_start, p.period_end, p.target_value, s.minutes, s.done
-from periods as p left join sums as s using (goal_id, period_start)
+LOOKS = 400
+"""Widgets read: enough for a 95th percentile."""
+
+MOVE = """
+update scheduling.tasks set scheduled_slots = jsonb_build_array(jsonb_build_object(
+    'start', format('2012-02-%%sT09:00:00Z', %(day)s::text), 'end', format('2012-02-%%sT10:00:00Z', %(day)s::text)))
+where task_id = (
+    select task_id from scheduling.tasks where scheduled_slots::text like '%%2012-%%' order by task_id limit 1)
 """
+
+COPIED = {
+    "users": ("user_id",),
+    "categories": ("category_id", "user_id"),
+    "tasks": ("task_id", "user_id", "category_id"),
+    "user_calendar_days": ("calendar_day_id", "user_id"),
+    "goals": ("goal_id", "user_id", "category_id"),
+}
+"""Tables of the application, and the ids that each copy has of its own."""
 
 WIDGET = "select * from marts.quick_stats where user_id = %s and window_days = 30"
-WIDGET_FROM_RAW = """
-select sum(extract(epoch from (s ->> 'end')::timestamptz - (s ->> 'start')::timestamptz)) / 60
-from raw.scheduling__tasks as t cross join lateral jsonb_array_elements(t.scheduled_slots) as s
-where t.user_id = %s and t.deleted_at is null and s ->> 'start' between '2017-12-01' and '2018-01-01'
-"""
+
+WIDGET_FROM_RAW = Path(__file__).with_name("scheduling_widget.sql")
 
 
 def timed(do: Callable[[], object]) -> float:
@@ -85,25 +76,73 @@ def timed(do: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def run(places: Places) -> None:
-    """Extract, build, check and publish scheduling, as ``weir run --only scheduling`` does inside."""
-    parameters = Parameters(str(uuid.uuid4()), AS_OF, dt.date(2000, 1, 1))
-    with Refresh(places, parameters, (APPLICATION,)) as refresh:
+def run(places: Places) -> dict[str, float]:
+    """Extract, build, check and publish scheduling, as ``weir run --only scheduling`` does inside; seconds per part."""
+    started = time.perf_counter()
+    with Refresh(places, Parameters(new_run_id(), AS_OF, dt.date(2000, 1, 1)), (APPLICATION,)) as refresh:
         refresh.extract(APPLICATION)
         refresh.refresh_facts(APPLICATION)
         refresh.build(APPLICATION)
+    parts = dict(refresh.seconds)
+    parts["marts"] = parts.get("facts", 0) + parts.get("plan", 0) + parts.get("build", 0)
+    return {**parts, "all": time.perf_counter() - started}
 
 
 def by_hand(warehouse: Connection) -> None:
-    """The goals' rows with plain SQL."""
-    with warehouse.transaction():
-        warehouse.execute(HAND_WRITTEN)
+    """The same marts with plain SQL, into schema by_hand."""
+    warehouse.execute("drop schema if exists by_hand cascade")
+    warehouse.execute("create schema by_hand")
+    for statement in BY_HAND.read_text(encoding="utf-8").split(";\n"):
+        if statement.strip():
+            warehouse.execute(statement.encode())
 
 
-def looks(warehouse: Connection, query: str, users: list[uuid.UUID]) -> float:
-    """95th percentile of the seconds that one user's figures take."""
-    seconds = [timed(lambda user=user: warehouse.execute(query, (user,)).fetchall()) for user in users]  # type: ignore[misc]
-    return statistics.quantiles(seconds, n=20)[-1]
+def compare(warehouse: Connection) -> None:
+    """End the benchmark where the hand-written rows are not those of the marts: it would compare two things."""
+    for name in MARTS:
+        columns = warehouse.execute(
+            "select string_agg(quote_ident(column_name) || '::text', ', ' order by column_name)"
+            " from information_schema.columns where table_schema = 'by_hand' and table_name = %s",
+            (name,),
+        ).fetchall()[0][0]
+        hand, published = (f"select {columns} from {place}.{name}" for place in ("by_hand", "marts"))
+        ((differing,),) = warehouse.execute(
+            f"select count(*) from (({hand} except all {published}) union all"
+            f" ({published} except all {hand})) as differing".encode()
+        ).fetchall()
+        if differing:
+            sys.exit(f"{name}: {differing} rows differ between the mart and the hand-written SQL")
+
+
+def copy_users(connection: psycopg.Connection, place: str, separator: str, numbers: range) -> None:
+    """Copies of all users and of what is theirs, with ids of their own, in the source or in raw."""
+    connection.execute(
+        "create or replace function pg_temp.copy_of(id uuid, n integer) returns uuid language sql immutable"
+        " return md5(id::text || '/' || n)::uuid"
+    )
+    for table, ids in COPIED.items():
+        relation = sql.Identifier(place, f"scheduling{separator}{table}" if separator else table)
+        columns = [
+            str(name)
+            for (name,) in connection.execute(
+                "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped",
+                (relation.as_string(connection),),
+            )
+        ]
+        connection.execute(sql.SQL("create temp table originals as select * from {}").format(relation))
+        connection.execute(
+            sql.SQL("insert into {} ({}) select {} from originals cross join generate_series({}, {}) as n").format(
+                relation,
+                sql.SQL(", ").join(map(sql.Identifier, columns)),
+                sql.SQL(", ").join(
+                    sql.SQL("pg_temp.copy_of({}, n)" if name in ids else "{}").format(sql.Identifier(name))
+                    for name in columns
+                ),
+                numbers.start,
+                numbers.stop - 1,
+            )
+        )
+        connection.execute("drop table originals")
 
 
 def new_warehouse(server: EmbeddedServer) -> None:
@@ -115,66 +154,150 @@ def new_warehouse(server: EmbeddedServer) -> None:
         schema.migrate(warehouse, server.url("warehouse"))
 
 
-def multiply(source: psycopg.Connection, copies: int) -> None:
-    """Copies of all users and of what is theirs, with ids of their own."""
-    source.execute(
-        "create function weir_copy(id uuid, n integer) returns uuid language sql immutable"
-        " return md5(id::text || '/' || n)::uuid"
-    )
-    source.execute("create temp table original as select user_id from scheduling.users")
-    for number in range(1, copies):
-        source.execute(COPY.format(n=number))  # type: ignore[arg-type]
-    source.execute("drop function weir_copy")
+def new_source(server: EmbeddedServer, data: Path, copies: int) -> psycopg.Connection:
+    """A source with the data, and copies of its users."""
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute("drop database if exists source with (force)")
+    server.ensure_database("source")
+    with connect(server.url("source"), name="benchmark") as empty:
+        loading.create(empty)
+    loading.load(lambda application: connect(server.url("source"), name="benchmark"), data)
+    source = psycopg.connect(server.url("source"), autocommit=True)
+    if copies > 1:
+        copy_users(source, "scheduling", "", range(1, copies))
+    source.execute("analyze")
+    return source
 
 
-def main(data: Path, rounds: int, copies: int) -> None:
-    """Measure and print a table of medians."""
+def measure(places: Places, server: EmbeddedServer, source: psycopg.Connection, rounds: int) -> dict[str, list[float]]:
+    """Seconds of each round; the last round's warehouse is left."""
+    found: dict[str, list[float]] = {}
+
+    def note(name: str, seconds: float) -> None:
+        found.setdefault(name, []).append(seconds)
+
+    for number in range(rounds):
+        new_warehouse(server)
+        for part, seconds in run(places).items():
+            note(f"from scratch: {part}", seconds)
+        with connect(server.url("warehouse"), name="benchmark") as warehouse:
+            note("hand-written SQL", timed(lambda: by_hand(warehouse)))
+            compare(warehouse)
+            warehouse.execute("drop schema by_hand cascade")
+        source.execute(MOVE, {"day": f"{1 + number % 28:02}"})
+        for part, seconds in run(places).items():
+            note(f"one changed task: {part}", seconds)
+    return found
+
+
+def widget(warehouse: Connection, daily_rows: int) -> dict[str, list[float]]:
+    """Seconds of each look, after filling raw and marts up to the number of daily rows; both sides must agree."""
+    ((present,),) = warehouse.execute("select count(*) from marts.analytics_daily_metrics").fetchall()
+    copies = -(-daily_rows // max(int(str(present)), 1))
+    if copies > 1:
+        copy_users(warehouse, "raw", "__", range(1000, 1000 + copies - 1))
+        for name in ("analytics_daily_metrics", "quick_stats"):
+            columns = [
+                str(column)
+                for (column,) in warehouse.execute(
+                    "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0",
+                    (f"marts.{name}",),
+                )
+            ]
+            ids = {"user_id", "metrics_id", "top_category_id"}
+            warehouse.execute(
+                sql.SQL("insert into {0} ({1}) select {2} from {0} cross join generate_series(1000, {3}) as n").format(
+                    sql.Identifier("marts", mart(name).name),
+                    sql.SQL(", ").join(map(sql.Identifier, columns)),
+                    sql.SQL(", ").join(
+                        sql.SQL("case when {0} = {1} then {0} else pg_temp.copy_of({0}, n) end").format(
+                            sql.Identifier(column), sql.Literal(str(uuid.UUID(int=0)))
+                        )
+                        if column in ids
+                        else sql.Identifier(column)
+                        for column in columns
+                    ),
+                    1000 + copies - 2,
+                )
+            )
+    warehouse.execute("create index on raw.scheduling__tasks (user_id)")
+    warehouse.execute("create index on raw.scheduling__user_calendar_days (user_id)")
+    warehouse.execute("vacuum analyze")
+    from_raw = WIDGET_FROM_RAW.read_text(encoding="utf-8").encode()
+    users = warehouse.execute(
+        "select user_id from marts.quick_stats where window_days = 30 order by md5(user_id::text) limit %s", (LOOKS,)
+    ).fetchall()
+    found: dict[str, list[float]] = {"a widget, from the mart": [], "a widget, from raw": []}
+    for (user,) in users:
+        started = time.perf_counter()
+        with warehouse.cursor(row_factory=psycopg.rows.dict_row) as cursor:
+            (published,) = cursor.execute(WIDGET, (user,)).fetchall()
+            found["a widget, from the mart"].append(time.perf_counter() - started)
+            started = time.perf_counter()
+            (computed,) = cursor.execute(from_raw, {"user": user}).fetchall()
+            found["a widget, from raw"].append(time.perf_counter() - started)
+        same = {**published, "top_category_id": _none_for_nil(published["top_category_id"])}
+        if any(same[name] != value for name, value in computed.items()):
+            sys.exit(f"quick stats of {user}: {computed} from raw, {published} from the mart")
+    return found
+
+
+def _none_for_nil(category: object) -> object:
+    return None if category == uuid.UUID(int=0) else category
+
+
+def main(data: Path, rounds: int, sizes: list[int], daily_rows: int) -> None:
+    """Measure and print tables of medians, ranges and ratios."""
     if not data.is_dir():
         sys.exit(f"{data} is not there; give the folder of source tables to measure on")
-    seconds: dict[str, list[float]] = {}
+    console = Console(width=110)
+    for name in warm_up.LIBRARIES:
+        __import__(name)
+    medians: dict[int, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         server = EmbeddedServer(Path(folder) / "home")
         server.start()
         try:
-            server.ensure_database("source")
-            source = psycopg.connect(server.url("source"), autocommit=True)
-            with connect(server.url("source"), name="benchmark") as empty:
-                loading.create(empty)
-            loading.load(lambda application: connect(server.url("source"), name="benchmark"), data)
-            multiply(source, copies)
             places = Places(Path(folder) / "lab", server.url("warehouse"), {APPLICATION: server.url("source")})
-            new_warehouse(server)
-            run(places)  # imports, manifest, caches
-            for number in range(rounds):
-                new_warehouse(server)
-                seconds.setdefault("all marts from scratch", []).append(timed(lambda: run(places)))
-                with connect(server.url("warehouse"), name="benchmark") as warehouse:
-                    seconds.setdefault("goals alone, hand-written", []).append(timed(lambda: by_hand(warehouse)))
-                    source.execute(
-                        "update scheduling.tasks set scheduled_slots = %s where task_id ="
-                        " (select task_id from scheduling.tasks order by task_id limit 1)",
-                        (MOVED.format(day=10 + number),),
-                    )
-                    seconds.setdefault("one changed task to published", []).append(timed(lambda: run(places)))
-                    users = [
-                        row[0]
-                        for row in warehouse.execute(
-                            "select user_id from marts.quick_stats where window_days = 30 order by md5(user_id::text)"
-                            " limit %s",
-                            (LOOKS,),
+            for size in sizes:
+                with new_source(server, data, size) as source:
+                    if size == sizes[0]:
+                        new_warehouse(server)
+                        run(places)  # reads the manifest, fills caches
+                    found = measure(places, server, source, rounds)
+                medians[size] = {name: statistics.median(seconds) for name, seconds in found.items()}
+                table = Table("seconds", "median", "range", box=None)
+                for name, seconds in found.items():
+                    table.add_row(name, f"{statistics.median(seconds):.2f}", f"{min(seconds):.2f}–{max(seconds):.2f}")
+                console.print(f"users × {size}, {rounds} interleaved rounds", table)
+                hand = medians[size]["hand-written SQL"]
+                for part in ("marts", "all"):
+                    ratio = medians[size][f"from scratch: {part}"] / hand
+                    console.print(f"from scratch, {part} / hand-written: {ratio:.1f}")
+                if size == sizes[0] and daily_rows:
+                    with connect(server.url("warehouse"), name="benchmark") as warehouse:
+                        looks = widget(warehouse, daily_rows)
+                    p95 = {name: statistics.quantiles(seconds, n=20)[-1] for name, seconds in looks.items()}
+                    for name, seconds_p95 in p95.items():
+                        console.print(
+                            f"{name}, p95 of {LOOKS} at {daily_rows:,} daily rows: {1000 * seconds_p95:.2f} ms"
                         )
-                    ]
-                    for name, query in (("a widget, from the mart", WIDGET), ("the same, from raw", WIDGET_FROM_RAW)):
-                        seconds.setdefault(f"{name} (p95)", []).append(looks(warehouse, query, users))  # type: ignore[arg-type]
-            source.close()
+                    console.print(
+                        f"from raw / from the mart: {p95['a widget, from raw'] / p95['a widget, from the mart']:.0f}"
+                    )
+            for name in ("from scratch: marts", "from scratch: all", "hand-written SQL", "one changed task: all"):
+                for size in sizes[1:]:
+                    grown = medians[size][name] / medians[sizes[0]][name]
+                    console.print(f"{name}: × {size / sizes[0]:.0f} users take {grown:.1f} times as long")
         finally:
             server.remove()
-    table = Table("", "median", "range", box=None)
-    for name, found in seconds.items():
-        table.add_row(name, f"{statistics.median(found):.4f} s", f"{min(found):.4f}–{max(found):.4f}")
-    Console(width=100).print(f"medians of {rounds} interleaved rounds, users × {copies}", table)
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:] + ["../shared/data/real", "5", "1"][len(sys.argv) - 1 :]
-    main(Path(given[0]), int(given[1]), int(given[2]))
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("data", type=Path, nargs="?", default=Path("../shared/data/real"))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--copies", type=int, nargs="+", default=[1, 10])
+    parser.add_argument("--daily-rows", type=int, default=1_000_000)
+    given = parser.parse_args()
+    main(given.data, given.rounds, given.copies, given.daily_rows)

@@ -8,7 +8,7 @@ transaction has turned them into dirty partitions, and a partition stays dirty u
 """
 
 import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from psycopg import sql
@@ -21,6 +21,9 @@ from warehouse.transform import Transformer, project_hash
 
 DEFINITIONS = "(definitions)"
 """Stands for a source table where a new version of models, settings or time-zone data dirties partitions."""
+
+RECORDED_BEFORE_FACTS: Mapping[str, Sequence[Callable[[Connection], object]]] = {"scheduling": (goal_history.record,)}
+"""What is kept for good of an application's changes, and what its facts read: recorded before they are made."""
 
 ONE_DAY = dt.timedelta(days=1)
 
@@ -191,8 +194,8 @@ def refresh_facts(warehouse: Connection, transformer: Transformer, application: 
     )
     if not (has_changes(warehouse, application) or _has_due_facts(warehouse, application)):
         return False
-    if application == "scheduling":
-        goal_history.record(warehouse)
+    for record in RECORDED_BEFORE_FACTS.get(application, ()):
+        record(warehouse)
     (complete,) = fetch_row(
         warehouse, "select to_regclass(%s) is not null", (f"intermediate.int_{application}__dirty_partitions",)
     )
@@ -278,7 +281,6 @@ def choose(warehouse: Connection, parameters: Parameters, application: str) -> P
     that hold those days, of the marts made from them.
     """
     with warehouse.transaction():
-        _extend_local_days(warehouse, parameters, application)
         for mart in marts(application):
             if mart.dated and not mart.made_from:
                 _choose_days(warehouse, parameters, mart)

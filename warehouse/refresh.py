@@ -98,6 +98,8 @@ class Refresh:
         """Runs that had not ended though nobody held their lock any more."""
         self._stack = ExitStack()
         self._deployed = False
+        self._taken_in: set[str] = set()
+        """Applications whose facts this run has brought up to date."""
         self._warehouse: Connection | None = None
 
     def __enter__(self) -> Self:
@@ -190,6 +192,7 @@ class Refresh:
             quarantine.refresh(self.warehouse, application)
         with self.stage("plan"):
             plan.record_dirty(self.warehouse, self.parameters, application)
+        self._taken_in.add(application)
         return changed
 
     def _deploy_once(self) -> None:
@@ -202,7 +205,7 @@ class Refresh:
         outcome = self.outcomes[application]
         with self.stage("facts"):
             self._deploy_once()
-        if application != CALENDAR and outcome.batch is None:
+        if application != CALENDAR and application not in self._taken_in:
             # A backfill extracts nothing; but what an earlier run has extracted may still have to be taken in, and
             # the as-of instant has moved on.
             self._refresh_facts(application)

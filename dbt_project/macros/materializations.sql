@@ -35,6 +35,19 @@ candidate  a table of the run's partitions, with the columns of the contract, th
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
 
+{# A sample of a large table costs more than the change of a row: what trickles in is left to the server. #}
+{% macro _analyze_where_much_is_new(relation, new_rows) %}
+    do $$
+    begin
+        if 20 * (select count(*) from {{ new_rows }}) > (
+            select reltuples from pg_class where oid = '{{ relation }}'::regclass
+        ) then
+            analyze {{ relation }};
+        end if;
+    end
+    $$;
+{% endmacro %}
+
 {% materialization fact, default %}
     {%- set target_relation = this.incorporate(type='table') -%}
     {%- set changes = this.incorporate(path={'identifier': this.identifier ~ '__changes'}, type='table') -%}
@@ -76,7 +89,7 @@ candidate  a table of the run's partitions, with the columns of the contract, th
             delete from {{ target_relation }} as fact
             where fact.{{ key }} in (select affected.{{ key }} from {{ affected }} as affected);
             insert into {{ target_relation }} select * from recomputed;
-            analyze {{ target_relation }};
+            {{ _analyze_where_much_is_new(target_relation, 'recomputed') }}
             analyze {{ changes }};
             drop table recomputed;
         {% endif %}

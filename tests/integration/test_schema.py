@@ -114,3 +114,52 @@ def contents_of(lab: Lab, table: str) -> str:
         (table,),
     ).fetchone() or ("",)
     return f"select count(*), md5(string_agg(row({columns})::text, ',' order by row({columns})::text)) from {table}"
+
+
+DASHBOARDS = {
+    "analytics_daily_metrics": "date",
+    "category_daily_metrics": "date",
+    "goal_progress_snapshots": "period_start",
+}
+"""Marts with rows of users over days, and the column of the day. A month of all users is a whole partition."""
+
+DUMMIES = {"uuid": "md5('x')::uuid", "date": "date '2024-03-01'", "jsonb": "'{}'", "text": "''"}
+"""Values for the columns that a dashboard does not ask by; those of other types are 0 or now."""
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_one_user_over_time_and_one_day_of_all_users_are_found_by_index(lab: Lab, name: str) -> None:
+    """In one of two months, of 300 users; what PostgreSQL chooses, with nothing switched off."""
+    column = DASHBOARDS[name]
+    keys = {"user_id": "md5('user' || n)::uuid", "goal_id": "md5('goal' || n)::uuid", column: "day::date"}
+    for month, after in (("2024-03-01", "2024-04-01"), ("2024-04-01", "2024-05-01")):
+        partition = f"marts.{name}_{month[:7].replace('-', '_')}"
+        lab.warehouse.execute(f"create table {partition} (like marts.{name} including all)")
+        lab.warehouse.execute(
+            f"alter table marts.{name} attach partition {partition} for values from ('{month}') to ('{after}')"
+        )
+        columns = lab.warehouse.execute(
+            "select column_name, data_type from information_schema.columns where table_schema = 'marts'"
+            " and table_name = %s order by ordinal_position",
+            (name,),
+        ).fetchall()
+        values = [
+            keys.get(str(each), DUMMIES.get(str(type_), "now()" if "time" in str(type_) else "0"))
+            for each, type_ in columns
+        ]
+        lab.warehouse.execute(
+            f"insert into marts.{name} select {', '.join(values)} from generate_series(1, 300) as n"
+            f" cross join generate_series('{month}', timestamp '{after}' - interval '1 day', '1 day') as day"
+        )
+    lab.warehouse.execute(f"analyze marts.{name}")
+
+    def plan(condition: str) -> str:
+        rows = lab.warehouse.execute(f"explain select * from marts.{name} where {condition}").fetchall()
+        return "\n".join(str(row) for (row,) in rows)
+
+    user = plan(f"user_id = md5('user7')::uuid and {column} >= '2024-03-01' and {column} < '2024-03-08'")
+    day = plan(f"{column} = '2024-03-02'")
+    for text, index in ((user, "user_id"), (day, column)):
+        assert "Seq Scan" not in text, text
+        assert f"Index Cond: (({index} = " in text or f"Index Cond: ({index} = " in text, text
+        assert "_2024_04" not in text, text

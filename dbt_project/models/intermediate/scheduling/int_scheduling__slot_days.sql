@@ -15,7 +15,9 @@ windows as (
 
 slot_days as (
 
-    select * from {{ slots_in_windows('slots', 'windows', ['task_id', 'user_id', 'category_id', 'is_completed']) }} as slot_days
+    select * from {{ slots_in_windows(
+        'slots', 'windows', ['task_id', 'user_id', 'category_id', 'is_completed']
+    ) }} as slot_days
 
 )
 
