@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help demo test install lock lint lint-python lint-sql type bench bench-extract down clean
+.PHONY: help demo test install lock lint lint-python lint-sql type bench bench-extract bench-workflows mutants down clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -51,6 +51,13 @@ bench: install  ## measure the first run and a run with nothing to do (DATA=fold
 ROWS ?= 1000000
 bench-extract: install  ## measure extracts beside their floors and dlt (ROWS=number of rows)
 	$(BIN)/python -m benchmarks.extract --rows $(ROWS) --dlt .venv/dlt
+
+EVENTS ?= 100000 1000000
+bench-workflows: install  ## measure workflow marts beside hand-written SQL (EVENTS=sizes of the log, DATA=folder)
+	$(BIN)/python -m benchmarks.workflows $(DATA) $(EVENTS)
+
+mutants: install  ## invert each rule of the contract in the SQL and see that a test notices
+	$(BIN)/python -m pytest tests/mutants
 
 down:  ## stop the embedded server
 	@$(BIN)/weir down
