@@ -5,7 +5,8 @@ select x.*, (enrolled_at at time zone 'UTC')::date as enrolled_date, (ended_at a
     (goal_reached_at at time zone 'UTC')::date as goal_date,
     ((extract(epoch from ended_at) - extract(epoch from enrolled_at)) * 1000000)::bigint as microseconds,
     coalesce(case when g.workflow_id is not null then goal_reached_at
-        when status = 'completed' then coalesce(ended_at, enrolled_at) end
+        when x.status = 'completed' and conversion_window_seconds is null then enrolled_at
+        when x.status = 'completed' then ended_at end
         <= coalesce(enrolled_at + conversion_window_seconds * interval '1 second', 'infinity'), false) as is_converted
 from raw.workflows__workflow_executions as x
 inner join raw.workflows__workflows as w on w.workflow_id = x.workflow_id and w.deleted_at is null
