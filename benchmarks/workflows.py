@@ -44,8 +44,9 @@ COPY = """
 create schema ahead;
 create table ahead.executions as
 select md5(e.execution_id::text || n)::uuid as execution_id, e.workflow_id,
-    md5(e.contact_id::text || n)::uuid as contact_id, e.status, e.enrolled_at + n * interval '150 days' as enrolled_at, e.ended_at + n * interval '150 days' as ended_at,
-    e.goal_reached_at + n * interval '150 days' as goal_reached_at, e.current_step_id
+    md5(e.contact_id::text || n)::uuid as contact_id, e.status, e.enrolled_at + n * interval '150 days' as enrolled_at,
+    e.ended_at + n * interval '150 days' as ended_at, e.goal_reached_at + n * interval '150 days' as goal_reached_at,
+    e.current_step_id
 from workflows.workflow_executions as e cross join generate_series(0, {copies}) as n;
 create table ahead.events as
 select row_number() over (order by occurred_at, event_id) as event_id, execution_id, workflow_id, step_id, event_type,
@@ -85,7 +86,8 @@ insert into workflows.workflow_events (event_id, execution_id, workflow_id, step
 select (select greatest(max(event_id), {late}) from workflows.workflow_events) + row_number() over (),
     execution_id, workflow_id, step_id, event_type, occurred_at + interval '1 second'
 from (
-    select * from workflows.workflow_events where event_id <= {late} order by md5((event_id + {seed})::text) limit {count}
+    select * from workflows.workflow_events where event_id <= {late}
+    order by md5((event_id + {seed})::text) limit {count}
 ) as chosen
 """
 LATE_IDS = 1_000_000_000
