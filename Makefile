@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help demo test hammer soak install lock lint lint-python lint-sql type bench bench-extract down clean bench-services mutants bench-scheduling
+.PHONY: help demo test mutants hammer soak install lock lint lint-python lint-sql type bench bench-extract bench-scheduling \
+  bench-services bench-workflows down clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -23,9 +24,6 @@ HISTORIES ?= 1000
 soak: install  ## run 1,000 random histories (HISTORIES=number), a second or two per run; the log is soak.log
 	@WEIR_TEST_HISTORIES=$(HISTORIES) $(BIN)/python -m pytest tests/properties/test_histories.py \
 	  --hypothesis-show-statistics --durations=3 > soak.log 2>&1; status=$$?; tail -n 40 soak.log; exit $$status
-
-mutants: install  ## invert the rules of the scheduling marts one by one, and see their tests fail (minutes)
-	$(BIN)/python -m tests.mutants
 
 install: $(STAMP)  ## install into .venv from the lock file
 
@@ -72,6 +70,14 @@ bench-services: install  ## measure daily KPIs and forecasts (VALUES=number of v
 
 bench-scheduling: install  ## measure the scheduling marts beside hand-written SQL, users x 1 and x 10 (DATA=folder)
 	$(BIN)/python -m benchmarks.scheduling $(DATA)
+
+EVENTS ?= 100000 1000000
+bench-workflows: install  ## measure workflow marts beside hand-written SQL (EVENTS=sizes of the log, DATA=folder)
+	$(BIN)/python -m benchmarks.workflows $(DATA) $(EVENTS)
+
+mutants: install  ## invert each rule of the contract in the SQL and see that a test notices (minutes)
+	$(BIN)/python -m pytest tests/mutants
+	$(BIN)/python -m tests.mutants.scheduling
 
 down:  ## stop the embedded server
 	@$(BIN)/weir down

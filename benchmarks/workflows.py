@@ -1,14 +1,17 @@
 """Workflow marts from a log with the shape of the real one: the pipeline, and hand-written SQL beside it.
 
-Per size: the source is filled with copies of the real executions, each copy 150 days later; then rounds, interleaved,
-of a first run and of a run after 1,000 new events, all in this process with everything imported. "transform" is what
-compares with the hand-written SQL: facts, plan and build. Dashboard queries are timed with the marts' indexes and on
-copies of the same tables without any. Nothing is asserted; ratios are printed.
+The source is filled with copies of the real log, each 150 days after the last, as it stood when it had so many events.
+Then rounds, each on an empty warehouse, with everything imported: a first run; the same marts by hand, compared row by
+row; a run after the log's next 1,000 events; one after 1,000 late events of executions anywhere in the log. "transform"
+is what compares with the hand-written SQL: facts, plan and build. Dashboard queries run on marts of 1 M rows each, with
+their indexes, with monthly partitions alone, and on copies with neither. Nothing is asserted; ratios are printed.
 
     python -m benchmarks.workflows ../shared/data/real 100000 1000000
 """
 
 import datetime as dt
+import importlib
+import os
 import statistics
 import sys
 import tempfile
@@ -20,24 +23,30 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from warehouse import loading, schema
+from warehouse import loading, schema, warm_up
+from warehouse.catalog import marts
 from warehouse.database import Connection, connect, fetch_row
 from warehouse.plan import Parameters
 from warehouse.refresh import Places, Refresh, new_run_id
 from warehouse.server import EmbeddedServer
+from warehouse.transform import Transformer
 
 ROUNDS = 3
 QUERIES = 40
-AS_OF = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-FLOORS = Path(__file__).with_suffix(".sql")
-"""The same marts by hand, from raw, without facts, history or checks."""
+APPLICATION = "workflows"
+HERE = Path(__file__).parent
+BY_HAND = (HERE / "workflows.sql").read_text(encoding="utf-8") + "".join(
+    (HERE / "workflow_periods.sql").read_text(encoding="utf-8").replace(":period", period)
+    for period in ("week", "month")
+)
 
 COPY = """
 create schema ahead;
 create table ahead.executions as
-select md5(e.execution_id::text || n)::uuid as execution_id, e.workflow_id, md5(e.contact_id::text || n)::uuid as contact_id,
-    e.status, e.enrolled_at + n * interval '150 days' as enrolled_at, e.ended_at + n * interval '150 days' as ended_at,
-    e.goal_reached_at + n * interval '150 days' as goal_reached_at, e.current_step_id
+select md5(e.execution_id::text || n)::uuid as execution_id, e.workflow_id,
+    md5(e.contact_id::text || n)::uuid as contact_id, e.status, e.enrolled_at + n * interval '150 days' as enrolled_at,
+    e.ended_at + n * interval '150 days' as ended_at, e.goal_reached_at + n * interval '150 days' as goal_reached_at,
+    e.current_step_id
 from workflows.workflow_executions as e cross join generate_series(0, {copies}) as n;
 create table ahead.events as
 select row_number() over (order by occurred_at, event_id) as event_id, execution_id, workflow_id, step_id, event_type,
@@ -74,9 +83,12 @@ where (known.status, known.ended_at, known.goal_reached_at)
 
 LATE = """
 insert into workflows.workflow_events (event_id, execution_id, workflow_id, step_id, event_type, occurred_at)
-select (select greatest(max(event_id), {late}) from workflows.workflow_events) + row_number() over (), execution_id, workflow_id, step_id, event_type,
-    occurred_at + interval '1 second'
-from (select * from workflows.workflow_events where event_id <= {late} order by md5((event_id + {seed})::text) limit {count}) as v
+select (select greatest(max(event_id), {late}) from workflows.workflow_events) + row_number() over (),
+    execution_id, workflow_id, step_id, event_type, occurred_at + interval '1 second'
+from (
+    select * from workflows.workflow_events where event_id <= {late}
+    order by md5((event_id + {seed})::text) limit {count}
+) as chosen
 """
 LATE_IDS = 1_000_000_000
 """Ids of late events begin behind it."""
@@ -105,15 +117,67 @@ def add_late(source: psycopg.Connection, count: int) -> None:
 
 DASHBOARD = {
     "funnel of one workflow over a year": (
-        "select step_position, sum(entered_count), sum(enrolled_count) from {schema}.workflow_step_metrics"
-        " where workflow_id = (select min(workflow_id::text)::uuid from marts.dim_workflow)"
-        " and date >= '2012-01-01' and date < '2013-01-01' group by step_position"
+        "select step_position, step_name, sum(entered_count), sum(enrolled_count) from {schema}.workflow_step_metrics"
+        " where workflow_id = md5('7')::uuid and date >= '2023-02-01' and date < '2024-02-01'"
+        " group by step_position, step_name order by step_position"
     ),
-    "trend of all workflows over 30 days": (
-        "select workflow_id, date, enrolled_count, conversion_rate from {schema}.workflow_analytics"
-        " where date >= '2012-06-01' and date < '2012-07-01'"
+    "trend of 1,000 workflows over 30 days": (
+        "select date, sum(enrolled_count), sum(cohort_converted_count) from {schema}.workflow_analytics"
+        " where date >= '2023-06-10' and date < '2023-07-10' group by date order by date"
+    ),
+    "active executions of one workflow": (
+        "select count(*), min(enrolled_at) from {schema}.workflow_executions"
+        " where workflow_id = md5('7')::uuid and ended_at is null"
     ),
 }
+
+DASHBOARD_ROWS = """
+insert into {schema}.workflow_analytics (workflow_id, date, enrolled_count, completed_count, failed_count, exited_count,
+    goal_count, active_count, cohort_converted_count, conversion_rate)
+select md5(w::text)::uuid, date '2023-01-01' + d, 9, 5, 1, 1, 2, 7, 4, 0.4444
+from generate_series(0, {days} - 1) as d cross join generate_series(1, {workflows}) as w;
+insert into {schema}.workflow_step_metrics (workflow_id, step_id, date, step_position, step_name, enrolled_count,
+    entered_count, skipped_count, completed_count, failed_count, dropped_count, open_count, is_mature)
+select md5(w::text)::uuid, md5(w || '/' || s)::uuid, date '2023-01-01' + d, s, 'step ' || s, 9, 8, 1, 7, 1, 0, 0, true
+from generate_series(0, {days} / 2 - 1) as d cross join generate_series(1, {workflows} * 2 / 5) as w
+cross join generate_series(1, 5) as s;
+insert into {schema}.workflow_executions (execution_id, workflow_id, contact_id, status, enrolled_at, enrolled_date,
+    ended_at, is_converted)
+select md5(w || '/' || d)::uuid, md5(w::text)::uuid, md5(d::text)::uuid, 'active',
+    timestamptz '2023-01-01Z' + d * interval '1 day', date '2023-01-01' + d,
+    case when (w + d) % 100 > 0 then timestamptz '2023-01-02Z' + d * interval '1 day' end, false
+from generate_series(0, {days} - 1) as d cross join generate_series(1, {workflows}) as w;
+"""
+
+
+def fill_dashboards(warehouse: Connection, workflows: int, days: int) -> None:
+    """Rows of three marts, their product each; and without indexes in ``partitioned``, without partitions in ``bare``.
+
+    Args:
+        warehouse: migrated, and empty but for this.
+        workflows: how many, two of five of them with five steps.
+        days: from 2023-01-01 on; half of them have funnels.
+    """
+    months = {(dt.date(2023, 1, 1) + dt.timedelta(days=day)).replace(day=1) for day in range(days)}
+    for schema_name in ("bare", "partitioned"):
+        warehouse.execute(f"create schema {schema_name}")  # type: ignore[arg-type]
+    for mart, column in (
+        ("workflow_analytics", "date"),
+        ("workflow_step_metrics", "date"),
+        ("workflow_executions", "enrolled_date"),
+    ):
+        warehouse.execute(f"create table bare.{mart} (like marts.{mart})")  # type: ignore[arg-type]
+        warehouse.execute(f"create table partitioned.{mart} (like marts.{mart}) partition by range ({column})")  # type: ignore[arg-type]
+        for schema_name in ("marts", "partitioned"):
+            for month in sorted(months):
+                after = (month + dt.timedelta(days=31)).replace(day=1)
+                warehouse.execute(
+                    f"create table {schema_name}.{mart}_{month:%Y_%m} partition of {schema_name}.{mart}"  # type: ignore[arg-type]
+                    f" for values from ('{month}') to ('{after}')"
+                )
+    for schema_name in ("marts", "bare", "partitioned"):
+        warehouse.execute(DASHBOARD_ROWS.format(schema=schema_name, workflows=workflows, days=days))  # type: ignore[arg-type]
+    warehouse.execute("vacuum analyze")
 
 
 def timed(work: Callable[[], object]) -> float:
@@ -123,67 +187,102 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def run(places: Places) -> dict[str, float]:
+def run(places: Places, as_of: dt.datetime) -> dict[str, float]:
     """Run the application's part of the pipeline; seconds per stage and in all."""
     started = time.perf_counter()
-    parameters = Parameters(new_run_id(), AS_OF, dt.date(2000, 1, 1))
-    with Refresh(places, parameters, ("workflows",)) as refresh:
-        refresh.extract("workflows")
-        refresh.refresh_facts("workflows")
-        refresh.build("workflows")
+    parameters = Parameters(new_run_id(), as_of, dt.date(2000, 1, 1))
+    with Refresh(places, parameters, (APPLICATION,)) as refresh:
+        refresh.extract(APPLICATION)
+        refresh.refresh_facts(APPLICATION)
+        outcome = refresh.build(APPLICATION)
+    assert outcome.status == "published", outcome.status
     stages = refresh.seconds
-    transform = stages.get("facts", 0) + stages.get("plan", 0) + stages.get("build", 0)
-    return {**stages, "transform": transform, "total": time.perf_counter() - started}
+    transform = sum(stages.get(stage, 0) for stage in ("facts", "plan", "build"))
+    return {**stages, "transform": transform, "landed to published": time.perf_counter() - started - stages["extract"],
+            "total": time.perf_counter() - started}  # fmt: skip
 
 
-def measure(server: EmbeddedServer, home: Path, data: Path, size: int) -> dict[str, float]:
-    """Medians of one size."""
+def by_hand(warehouse: Connection) -> None:
+    """Make the marts with plain SQL."""
+    for statement in BY_HAND.split(";\n"):
+        if statement.strip():
+            warehouse.execute(statement)  # type: ignore[arg-type]
+
+
+def differing(warehouse: Connection) -> int:
+    """Rows that are in a mart but not among those made by hand, or the other way round."""
+    count = 0
+    for mart in marts(APPLICATION):
+        if mart.dated:
+            query = "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped"
+            columns = ", ".join(str(name) for (name,) in warehouse.execute(query, (f"marts.{mart.name}",)))
+            here, there = (f"select {columns} from {place}.{mart.name}" for place in ("marts", "by_hand"))
+            (rows,) = fetch_row(
+                warehouse,
+                f"select count(*) from (({here} except all {there}) union all ({there} except all {here})) as rows",
+            )
+            count += int(str(rows))
+    return count
+
+
+def measure(server: EmbeddedServer, home: Path, data: Path, size: int, rounds: int) -> dict[str, float]:
+    """Medians of one size, in seconds."""
     found: dict[str, list[float]] = {}
 
     def note(name: str, seconds: float) -> None:
         found.setdefault(name, []).append(seconds)
 
-    _fresh(server, "source")
-    with psycopg.connect(server.url("source"), autocommit=True) as source:
-        loading.create(source)
-        loading.load(lambda application: connect(server.url("source"), name="benchmark"), data)
-        fill(source, size)
-        for number in range(ROUNDS):
-            _fresh(server, "warehouse")
-            warehouse = connect(server.url("warehouse"), name="benchmark")
+    for number in range(rounds):
+        _fresh(server, "source")
+        _fresh(server, "warehouse")
+        with (
+            psycopg.connect(server.url("source"), autocommit=True) as source,
+            connect(server.url("warehouse"), name="benchmark") as warehouse,
+        ):
+            loading.create(connect(server.url("source"), name="benchmark"))
+            loading.load(lambda application: connect(server.url("source"), name="benchmark"), data)
+            fill(source, size)
             schema.migrate(warehouse, server.url("warehouse"))
-            places = Places(home, server.url("warehouse"), {"workflows": server.url("source")})
-            for stage, seconds in run(places).items():
+            places = Places(home, server.url("warehouse"), {APPLICATION: server.url("source")})
+            Transformer(server.url("warehouse"), home / "dbt").manifest()
+            for stage, seconds in run(places, now(source)).items():
                 note(f"first run: {stage}", seconds)
             warehouse.execute("create schema by_hand")
-            note("hand-written SQL", timed(lambda: warehouse.execute(FLOORS.read_text(encoding="utf-8"))))  # noqa: B023
-            source.execute(
-                "insert into workflows.workflow_events (execution_id, workflow_id, step_id, event_type, occurred_at,"
-                " event_id) select execution_id, workflow_id, step_id, event_type, occurred_at + interval '1 second',"
-                " 900000000 + %(n)s * 1000 + row_number() over () from (select * from workflows.workflow_events"
-                " where event_id < 900000000 order by md5(event_id::text || %(n)s) limit 1000) as chosen",
-                {"n": number},
-            )
-            for stage, seconds in run(places).items():
-                note(f"1,000 new events: {stage}", seconds)
-            _dashboard(warehouse, note)
-            warehouse.close()
-    return {
-        name: statistics.quantiles(seconds, n=20)[-1] if name.startswith("p95") else statistics.median(seconds)
-        for name, seconds in found.items()
-    }
+            note("the same marts by hand", timed(lambda: by_hand(warehouse)))
+            note("rows by hand that differ", differing(warehouse))
+            warehouse.execute("drop schema by_hand cascade")
+            for what, change in (("the next 1,000 events", advance), ("1,000 late events", add_late)):
+                change(source, 1000)
+                for stage, seconds in run(places, now(source)).items():
+                    note(f"{what}: {stage}", seconds)
+        print(f"{size:,} events, round {number + 1} of {rounds}", file=sys.stderr, flush=True)
+    return {name: statistics.median(seconds) for name, seconds in found.items()}
 
 
-def _dashboard(warehouse: Connection, note: Callable[[str, float], None]) -> None:
-    warehouse.execute("create schema bare")
-    for mart in ("workflow_step_metrics", "workflow_analytics"):
-        warehouse.execute(f"create table bare.{mart} as select * from marts.{mart}")
-    warehouse.execute("analyze")
-    for name, query in DASHBOARD.items():
-        for _ in range(QUERIES):
-            for place in ("marts", "bare"):
-                statement = query.format(schema=place)
-                note(f"p95, {name}: {place}", timed(lambda: warehouse.execute(statement).fetchall()))  # noqa: B023
+def now(source: psycopg.Connection) -> dt.datetime:
+    """A minute after the last event, late ones left out."""
+    query = "select max(occurred_at) + interval '1 minute' from workflows.workflow_events where event_id <= %s"
+    (instant,) = source.execute(query, (LATE_IDS,)).fetchone() or (None,)
+    assert isinstance(instant, dt.datetime)
+    return instant
+
+
+def dashboards(server: EmbeddedServer) -> Table:
+    """95th percentiles of the dashboard queries, in milliseconds."""
+    table = Table("dashboard query, p95 in ms", "marts", "no indexes", "neither", "marts / neither", box=None)
+    _fresh(server, "warehouse")
+    with connect(server.url("warehouse"), name="benchmark") as warehouse:
+        schema.migrate(warehouse, server.url("warehouse"))
+        fill_dashboards(warehouse, workflows=1000, days=1000)
+        for name, query in DASHBOARD.items():
+            seconds: dict[str, list[float]] = {place: [] for place in ("marts", "partitioned", "bare")}
+            for _ in range(QUERIES):
+                for place, times in seconds.items():
+                    statement = query.format(schema=place)
+                    times.append(timed(lambda: warehouse.execute(statement).fetchall()))  # type: ignore[arg-type]  # noqa: B023
+            p95 = [statistics.quantiles(times, n=20)[-1] for times in seconds.values()]
+            table.add_row(name, *(f"{1000 * value:.1f}" for value in p95), f"{p95[0] / p95[2]:.3f}")
+    return table
 
 
 def _fresh(server: EmbeddedServer, name: str) -> None:
@@ -192,26 +291,30 @@ def _fresh(server: EmbeddedServer, name: str) -> None:
         connection.execute(f"create database {name}")
 
 
-def main(data: Path, sizes: list[int]) -> None:
-    """Measure and print a table of medians."""
+def main(data: Path, sizes: list[int], rounds: int = ROUNDS) -> None:
+    """Measure and print tables of medians."""
     if not data.is_dir():
         sys.exit(f"{data} is not there; give the folder of source tables to measure on")
+    for library in warm_up.LIBRARIES:
+        importlib.import_module(library)
     columns = {}
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         server = EmbeddedServer(Path(folder) / "home")
         server.start()
         try:
             for size in sizes:
-                columns[size] = measure(server, Path(folder) / "state", data, size)
-                hand = columns[size]["hand-written SQL"]
-                columns[size]["transform / hand-written"] = columns[size]["first run: transform"] / hand
+                columns[size] = found = measure(server, Path(folder) / "state", data, size, rounds)
+                found["transform / by hand"] = found["first run: transform"] / found["the same marts by hand"]
+            looks = dashboards(server)
         finally:
             server.remove()
     table = Table("seconds", *(f"{size:,} events" for size in sizes), box=None)
     for name in dict.fromkeys(name for found in columns.values() for name in found):
         table.add_row(name, *(f"{columns[size].get(name, 0):.3f}" for size in sizes))
-    Console(width=120).print(f"medians of {ROUNDS} interleaved rounds", table)
+    console = Console(width=120)
+    console.print(f"medians of {rounds} rounds", table)
+    console.print(f"{QUERIES} interleaved rounds at 1 M rows", looks)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [int(text) for text in sys.argv[2:]] or [100_000])
+    main(Path(sys.argv[1]), [int(text) for text in sys.argv[2:]] or [100_000], int(os.environ.get("ROUNDS", ROUNDS)))

@@ -50,6 +50,7 @@ CASES = (
     Case("the first entry may be before enrolment", "-100 1 E; 0 2 E", {1: "open", 2: "open"}),
     Case("a skipped step lets through", "0 1 E; 5 2 S; 10 3 E", {1: "open", 2: "skipped", 3: "open"}),
     Case("a skip does not move the entry", "0 1 E; 5 3 E; 9 2 S", {1: "open", 2: "skipped", 3: "open"}),
+    Case("an entry before that of the step before a skipped one", "0 3 E; 5 1 E; 9 2 S", {1: "open", 2: "skipped"}),
     Case("the first step skipped", "0 1 S; 5 2 E", {1: "skipped", 2: "open"}),
     Case("a skip before the entry", "0 2 S; 5 1 E; 9 3 E", {1: "open"}),
     Case("an entry wins over a skip", "0 1 E; 5 2 S; 9 2 E; 10 2 C", {1: "open", 2: "completed 1"}),

@@ -1,6 +1,6 @@
 """Rules of the scheduling marts, each inverted in the SQL, and the test that has to notice.
 
-    make mutants            # all of them; or python -m tests.mutants WORD... for those whose sentence has the words
+    make mutants            # all of them; or python -m tests.mutants.scheduling WORD... for those whose sentence has the words
 
 A mutant is a sentence of the contract, a change of the SQL that breaks it, and the test named beside that sentence in
 docs/scheduling.md: a dbt unit test, or a test of pytest (with a slash in its name). Each runs on a copy of the project
@@ -30,7 +30,7 @@ from warehouse import transform
 from warehouse.server import EmbeddedServer
 from warehouse.transform import DbtError, Transformer
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 MACROS = "dbt_project/macros"
 MODELS = "dbt_project/models/intermediate/scheduling/int_scheduling__"
 STANDING = "dbt_project/models/standing/scheduling/int_scheduling__"
