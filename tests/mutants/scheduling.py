@@ -1,6 +1,7 @@
 """Rules of the scheduling marts, each inverted in the SQL, and the test that has to notice.
 
-    make mutants            # all of them; or python -m tests.mutants.scheduling WORD... for those whose sentence has the words
+    make mutants                               # all of them
+    python -m tests.mutants.scheduling WORD... # those whose sentence has the words
 
 A mutant is a sentence of the contract, a change of the SQL that breaks it, and the test named beside that sentence in
 docs/scheduling.md: a dbt unit test, or a test of pytest (with a slash in its name). Each runs on a copy of the project
