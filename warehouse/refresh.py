@@ -98,6 +98,7 @@ class Refresh:
         """Runs that had not ended though nobody held their lock any more."""
         self._stack = ExitStack()
         self._deployed = False
+        self._check_lock: Callable[[], None] = lambda: None
         self._warehouse: Connection | None = None
 
     def __enter__(self) -> Self:
@@ -210,6 +211,7 @@ class Refresh:
             outcome.plan = plan.choose(self.warehouse, self.parameters, application)
         if not outcome.plan.count:
             with self.stage("publish"):
+                self._check_lock()
                 publish.publish(self.warehouse, self.parameters, outcome.plan)
             outcome.status = "nothing_to_do"
             return outcome
@@ -224,6 +226,7 @@ class Refresh:
             nothing_may = True
         if not nothing_may:
             with self.stage("publish"):
+                self._check_lock()
                 outcome.rows = publish.publish(self.warehouse, self.parameters, outcome.plan, outcome.held_back)
         if outcome.blocked:
             first = outcome.blocked[0]
@@ -274,7 +277,7 @@ class Refresh:
 
     def _open(self) -> None:
         with self.stage("wait"):
-            self._stack.enter_context(
+            self._check_lock = self._stack.enter_context(
                 lock.exclusive(
                     self.places.warehouse_url,
                     self.parameters.run_id,
