@@ -59,7 +59,7 @@ def warehouse_to_read(chosen: Settings, name: str) -> Iterator[tuple["Places", C
 
 def working(
     places: "Places", *, wait: bool, say: Callable[[str], None], name: str = "verify"
-) -> AbstractContextManager[None]:
+) -> AbstractContextManager[object]:
     """Holds the warehouse, so that no run works on it; waits for one that does, or refuses."""
     from warehouse import lock
 

@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import psycopg
+
 from warehouse.database import fetch_row, session
-from warehouse.errors import ConfigurationError
+from warehouse.errors import ConfigurationError, WeirError
 
 KEY = 0x77656972  # "weir"
 POLL = 0.2  # seconds
@@ -17,10 +19,11 @@ POLL = 0.2  # seconds
 @contextmanager
 def exclusive(
     url: str, run_id: str, *, wait: bool = True, waiting: Callable[[str], None] = lambda holder: None
-) -> Iterator[None]:
+) -> Iterator[Callable[[], None]]:
     """Hold the warehouse for a run.
 
-    The lock belongs to a session of its own: it is free as soon as that ends, also after kill -9.
+    The lock belongs to a session of its own: it is free as soon as that ends, also after kill -9. What is yielded
+    raises WeirError where it has ended though the run has not; to be asked before anything is published.
 
     Args:
         url: of the warehouse.
@@ -34,6 +37,15 @@ def exclusive(
     with session(url, name=f"weir run {run_id}", setting="WEIR_WAREHOUSE_URL") as connection:
         # Only whoever logged in is shown the names of its other sessions; this one touches no table.
         connection.execute("set role none")
+        connection.execute("set idle_session_timeout = 0")  # it is idle for as long as the run takes
+
+        def check() -> None:
+            try:
+                connection.execute("select 1")
+            except psycopg.OperationalError as error:
+                reason = " ".join(str(error).split())
+                raise WeirError(f"the run lost its hold of the warehouse ({reason}); run again") from None
+
         told = False
         while not fetch_row(connection, "select pg_try_advisory_lock(%s)", (KEY,))[0]:
             row = connection.execute(
@@ -51,4 +63,4 @@ def exclusive(
                 waiting(holder)
                 told = True
             time.sleep(POLL)
-        yield
+        yield check

@@ -100,6 +100,7 @@ class Refresh:
         self._deployed = False
         self._taken_in: set[str] = set()
         """Applications whose facts this run has brought up to date."""
+        self._check_lock: Callable[[], None] = lambda: None
         self._warehouse: Connection | None = None
 
     def __enter__(self) -> Self:
@@ -213,6 +214,7 @@ class Refresh:
             outcome.plan = plan.choose(self.warehouse, self.parameters, application)
         if not outcome.plan.count:
             with self.stage("publish"):
+                self._check_lock()
                 publish.publish(self.warehouse, self.parameters, outcome.plan)
             outcome.status = "nothing_to_do"
             return outcome
@@ -227,6 +229,7 @@ class Refresh:
             nothing_may = True
         if not nothing_may:
             with self.stage("publish"):
+                self._check_lock()
                 outcome.rows = publish.publish(self.warehouse, self.parameters, outcome.plan, outcome.held_back)
         if outcome.blocked:
             first = outcome.blocked[0]
@@ -285,7 +288,7 @@ class Refresh:
 
     def _open(self) -> None:
         with self.stage("wait"):
-            self._stack.enter_context(
+            self._check_lock = self._stack.enter_context(
                 lock.exclusive(
                     self.places.warehouse_url,
                     self.parameters.run_id,

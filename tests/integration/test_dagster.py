@@ -13,7 +13,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -31,6 +32,7 @@ from tests.command_line import REPOSITORY, end, start, weir
 from tests.integration.test_incremental import AS_OF, BEGINNING, TASKS, metric
 from tests.support import Lab
 from tests.webhook import Webhook
+from warehouse import lock
 from warehouse.catalog import MARTS, mart
 from warehouse.server import EmbeddedServer
 
@@ -230,6 +232,13 @@ NODES = """
   }) { ... on Schedules { results { name scheduleState { status } } } } }"""
 
 
+WAITING = "select count(*) from pg_stat_activity where application_name ~ '^weir run .{36}$'"
+HOLDING = (
+    "select count(*) from pg_locks join pg_stat_activity using (pid)"
+    " where locktype = 'advisory' and granted and application_name ~ '^weir run .{36}$'"
+)
+
+
 class Graphql:
     """The UI's interface."""
 
@@ -245,12 +254,15 @@ class Graphql:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)["data"]
 
-    def backfill(self, asset: str, first: str, last: str) -> list[dict[str, Any]]:
+    def backfill(
+        self, asset: str, first: str, last: str, meanwhile: Callable[[], object] = lambda: None
+    ) -> list[dict[str, Any]]:
         """Launch one, wait for its end, and give its runs."""
         ranges = [{"start": first, "end": last}]
         selection = [{"assetKey": {"path": asset.split("/")}, "partitions": {"ranges": ranges}}]
         launched = self.ask(LAUNCH, p={"partitionsByAssets": selection})["launchPartitionBackfill"]
         backfill = launched["backfillId"]
+        meanwhile()
         deadline = time.monotonic() + 300
         while (status := self.ask(BACKFILL, b=backfill)["partitionBackfillOrError"]["status"]) == "REQUESTED":
             assert time.monotonic() < deadline, "the backfill does not end"
@@ -299,7 +311,25 @@ def test_the_ui_shows_and_backfills_what_the_command_line_published_and_alerts_l
             }
             assert {each["scheduleState"]["status"] for each in answer["schedulesOrError"]["results"]} == {"STOPPED"}
 
-            three_days = ui.backfill("marts/services/kpi_daily", "2026-05-03", "2026-05-05")
+            with ExitStack() as holder:
+                place = weir("url", "warehouse", home=home).out.rstrip("\n")
+                holder.enter_context(lock.exclusive(place, "of a test"))
+
+                def meanwhile() -> None:
+                    """It waits for the warehouse, and then takes it from whoever comes later."""
+                    with psycopg.connect(place, autocommit=True) as connection:
+                        deadline = time.monotonic() + 120
+                        while connection.execute(WAITING).fetchone() == (0,):
+                            assert time.monotonic() < deadline, "the backfill does not ask for the warehouse"
+                            time.sleep(0.2)
+                        holder.close()
+                        while connection.execute(HOLDING).fetchone() == (0,):
+                            time.sleep(0.05)
+                    refused = weir("run", "--no-wait", home=home)
+                    assert refused.code == 2
+                    assert "is working on this warehouse" in refused.err
+
+                three_days = ui.backfill("marts/services/kpi_daily", "2026-05-03", "2026-05-05", meanwhile)
             assert [run["status"] for run in three_days] == ["SUCCESS"]
             a_year = ui.backfill("marts/workflows/workflow_executions", "2026-03-01", "2026-11-20")
             assert [run["status"] for run in a_year] == ["SUCCESS"]

@@ -1,9 +1,11 @@
 """After any history of source changes, in any batches, marts equal the reference and a build from scratch.
 
-Every run is followed by a verification, which is that build, and compares all marts with it by declaration. Runs without
-dates are compared with the reference, too; a rebuild of given days leaves others dirty. Random histories over a small world, so that changes meet: the same tasks move, are deleted and come back,
-users change zones under them, executions end late, events come late and out of order, steps move and vanish under
-them, categories are renamed, time moves on.
+Every run is followed by a verification, which is that build, and compares all marts with it by declaration. Runs
+without dates are compared with the reference, too; a rebuild of given days leaves others dirty.
+
+Random histories over a small world, so that changes meet: the same tasks move, are deleted and come back, users
+change zones under them, executions end late, events come late and out of order, steps move and vanish under them,
+categories are renamed, time moves on and sometimes back.
 """
 
 import datetime as dt
@@ -244,7 +246,7 @@ def changes(draw: st.DrawFn) -> str:
 
 @dataclass(frozen=True)
 class Step:
-    """Changes of the source, and a run some hours after the last one, or before it; of given days, or of what is dirty."""
+    """Changes of the source, and a run hours after the last one, or before it: of given days, or of what is dirty."""
 
     statements: list[str]
     passed: dt.timedelta

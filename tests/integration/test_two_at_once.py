@@ -1,0 +1,67 @@
+"""Runs on one warehouse, two at once: the second waits for the first, and no lock outlives its holder.
+
+Belongs here: the lock, and the runs of the core that take it. Does not belong here: the command line and signals
+(``test_cli``), backfills that the UI launches (``test_dagster``).
+"""
+
+import datetime as dt
+import threading
+
+import pytest
+
+from tests.integration.test_incremental import AS_OF
+from tests.support import EARLIEST, Lab
+from warehouse import lock
+from warehouse.errors import ConfigurationError, WeirError
+from warehouse.plan import Parameters
+from warehouse.refresh import Refresh
+
+FIRST = Parameters("first", AS_OF, EARLIEST)
+BACKFILL = Parameters("second", AS_OF, EARLIEST, from_date=dt.date(2024, 3, 1), to_date=dt.date(2024, 3, 2))
+LOCK_SESSION = "select pid from pg_stat_activity where application_name = 'weir run first'"
+
+
+def test_a_backfill_waits_for_a_run_and_says_for_which(lab: Lab) -> None:
+    said: list[str] = []
+    waits, entered = threading.Event(), threading.Event()
+
+    def say(line: str) -> None:
+        said.append(line)
+        waits.set()
+
+    def backfill() -> None:
+        with Refresh(lab.places, BACKFILL, say=say):
+            entered.set()
+
+    with Refresh(lab.places, FIRST):
+        second = threading.Thread(target=backfill)
+        second.start()
+        assert waits.wait(30)
+        assert said == ["waiting for run first to end"]
+        assert not entered.wait(3 * lock.POLL)
+        with pytest.raises(ConfigurationError, match=r"^run first is working on this warehouse; wait for it, or run"):
+            Refresh(lab.places, BACKFILL, wait=False).__enter__()
+        (runs,) = lab.warehouse.execute("select array_agg(run_id) from control.runs").fetchone() or ([],)
+        assert runs == ["first"]
+    assert entered.wait(30)
+    second.join(30)
+
+
+def test_a_lock_dies_with_its_holder_who_then_publishes_nothing(lab: Lab) -> None:
+    with pytest.raises(WeirError, match="lost its hold of the warehouse"), Refresh(lab.places, FIRST) as refresh:
+        refresh.extract("services")
+        refresh.refresh_facts("services")
+        lab.warehouse.execute(f"select pg_terminate_backend(pid) from ({LOCK_SESSION}) as holder")
+        with Refresh(lab.places, BACKFILL, wait=False):
+            pass
+        refresh.build("services")
+    assert lab.warehouse.execute("select count(*) from control.publications").fetchone() == (0,)
+
+
+def test_no_timeout_of_the_server_ends_a_lock(lab: Lab) -> None:
+    lab.warehouse.execute("alter database warehouse set idle_session_timeout = '200ms'")
+    with lock.exclusive(lab.places.warehouse_url, "first") as check, pytest.raises(ConfigurationError, match="first"):
+        threading.Event().wait(0.6)
+        check()
+        with lock.exclusive(lab.places.warehouse_url, "second", wait=False):
+            pass
