@@ -1,13 +1,6 @@
-{{
-    config(
-        severity='warn',
-        meta={
-            'mart': 'kpi_forecast_accuracy',
-            'reason': 'a series can change its ways between the choice of a model and its scoring',
-        }
-    )
-}}
--- The model chosen for a series does no worse than the seasonal naive method on what was held back.
+{{ config(severity='warn', meta={'mart': 'kpi_forecast_accuracy', 'reason': 'series change their ways'}) }}
+-- The model chosen for a series does no worse than the seasonal naive method on what was held back. A warning: a
+-- series can change its ways between choice and scoring.
 with accuracy as (
 
     select * from {{ ref('kpi_forecast_accuracy') }}
