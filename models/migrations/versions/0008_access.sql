@@ -18,10 +18,10 @@ begin
     ) then
         raise exception 'there is no mart % with monthly partitions', make_partition.mart;
     end if;
-    execute format('create table marts.%I (like marts.%I including all)', partition, make_partition.mart);
     execute format(
-        'alter table marts.%I attach partition marts.%I for values from (%L) to (%L)',
-        make_partition.mart, partition, first, (first + interval '1 month')::date
+        'create table %1$I.%2$I (like %1$I.%3$I including all);'
+        'alter table %1$I.%3$I attach partition %1$I.%2$I for values from (%4$L) to (%5$L)',
+        'marts', partition, make_partition.mart, first, (first + interval '1 month')::date
     );
 end
 $$;
