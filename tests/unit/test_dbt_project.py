@@ -119,7 +119,8 @@ class Model:
         cte = self.sql.rpartition(f"{last[1]} as ")[2]
         body = re.search(r"select\s(.*?)\n    from ", cte, flags=re.DOTALL) or re.search(r"select (.*?) from ", cte)
         assert body is not None, f"{self.name}: last CTE not read"
-        select = sqlglot.parse_one("select " + re.sub(r"\{\{.*?\}\}", "0", body[1], flags=re.DOTALL), read="postgres")
+        named = re.sub(r"\{\{ ref\('(\w+)'\) \}\}", r"\1", body[1])
+        select = sqlglot.parse_one("select " + re.sub(r"\{\{.*?\}\}", "0", named, flags=re.DOTALL), read="postgres")
         assert isinstance(select, exp.Select)
         return None if select.is_star else [projection.alias_or_name for projection in select.selects]
 

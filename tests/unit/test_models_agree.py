@@ -10,6 +10,7 @@ Belongs here: agreement of columns. Does not belong here: what the values mean.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -250,6 +251,7 @@ def _staged_types(table: str) -> dict[str, str]:
 
 def _selected_columns(sql: str) -> list[str]:
     """List the columns of a model's last CTE; the Jinja call is replaced by the name of a table."""
+    sql = re.sub(r"^\{\{ config\(.*\) \}\}\n", "", sql)
     start, end = sql.index("{{"), sql.index("}}") + 2
     query = sqlglot.parse_one(sql[:start] + "raw.input" + sql[end:], read="postgres")
     assert isinstance(query, exp.Select)
