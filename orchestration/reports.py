@@ -98,7 +98,10 @@ def _print_failures(failures: "list[Failure]") -> None:
 
 
 def print_rows(columns: list[str], rows: list[tuple[object, ...]]) -> None:
-    """Print rows as they are in the database."""
+    """Print rows as they are in the database; none: what they were compared with has changed since."""
+    if not rows:
+        out.print("no row fails any more: what it was compared with was held back or built again since")
+        return
     table = table_of(*columns)
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row))
