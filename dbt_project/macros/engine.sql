@@ -151,6 +151,13 @@
 {% macro postgres__computed_once() -%} materialized {%- endmacro %}
 {% macro default__computed_once() -%} {%- endmacro %}
 
+{# After "as" of a CTE: copied into every use, where an engine would otherwise compute all of it for several uses. #}
+{% macro read_where_used() -%}
+    {{ return(adapter.dispatch('read_where_used')()) }}
+{%- endmacro %}
+{% macro postgres__read_where_used() -%} not materialized {%- endmacro %}
+{% macro default__read_where_used() -%} {%- endmacro %}
+
 {# For a from clause: the local dates that [starts_at, ends_at] can fall on in any zone, as touched.date. Local
 dates differ from UTC dates by a day at most, so windows are then found by an equality join, which is hashed. #}
 {% macro cross_join_local_dates(starts_at, ends_at) -%}
