@@ -230,7 +230,7 @@ def changed_by(built: Built, model: str, old: str, new: str) -> str | None:
     assert old in query, f"{model} does not say {old!r}"
     try:
         return _changed_by(built, model, query.replace(old, new))
-    except psycopg.DataError as error:
+    except (psycopg.DataError, psycopg.NotSupportedError) as error:
         return str(error)  # a run would stop at it
 
 

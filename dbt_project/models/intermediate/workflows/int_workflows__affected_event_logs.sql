@@ -20,7 +20,7 @@ due_facts as (
 
 ),
 
-events as (
+events as {{ computed_where_used() }} (
 
     select * from {{ ref('stg_workflows__events') }}
 

@@ -6,7 +6,7 @@ with executions as (
 
 ),
 
-events as (
+events as {{ computed_where_used() }} (
 
     select * from {{ ref('stg_workflows__events') }}
 
