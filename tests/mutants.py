@@ -461,7 +461,7 @@ MUTANTS = (
         VERSIONS,
     ),
     Mutant(
-        "the cap of 999.99", f"{CANDIDATES}goal_progress_snapshots.sql", "least(999.99,", "least(9999.99,", STATUSES
+        "the cap of 999.99", f"{CANDIDATES}goal_progress_snapshots.sql", "least(999.99,", "least(999.98,", STATUSES
     ),
     Mutant(
         "on_track",
