@@ -9,19 +9,6 @@
     )
 {%- endmacro %}
 
-{# The days that the current run builds of any mart of the application. #}
-{% macro run_days_of_application(application) -%}
-    (
-        select distinct run_partitions.partition_start as date
-        from {{ source('control', 'run_partitions') }} as run_partitions
-        inner join {{ source('control', 'current_run') }} as current_run
-            on run_partitions.partition_start <= current_run.last_date
-        where
-            run_partitions.application = '{{ application }}'
-            and run_partitions.partition_start is not null
-    )
-{%- endmacro %}
-
 {# Rows of a daily mart from one date to before another as they will stand after this run: the days that it
 rebuilds and that have not failed a check, and the published rows of all others. Where what reads them joins the
 periods that it builds, all rebuilt days are in the range, and saying so would only mislead the planner. #}

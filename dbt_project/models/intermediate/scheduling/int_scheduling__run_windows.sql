@@ -9,7 +9,9 @@ with local_days as (
 
 run_days as (
 
-    select * from {{ run_days_of_application('scheduling') }} as run_days
+    select date from {{ run_days('analytics_daily_metrics') }} as days
+    union
+    select date from {{ run_days('category_daily_metrics') }} as days
 
 ),
 
