@@ -31,7 +31,7 @@ from typing import Any
 from psycopg import conninfo
 
 from warehouse.catalog import mart, marts
-from warehouse.database import OPTIONS, Connection, fetch_row
+from warehouse.database import ENVIRONMENT, OPTIONS, Connection, fetch_row
 from warehouse.errors import WeirError
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
@@ -217,6 +217,7 @@ class Transformer:
             "DBT_WEIR_SSLMODE": str(parts.get("sslmode", "prefer")),
             "DBT_ENV_SECRET_WEIR_PASSWORD": str(parts.get("password", "")),
             "PGOPTIONS": OPTIONS,
+            **ENVIRONMENT,
             "DO_NOT_TRACK": "1",
         }
         before = {name: os.environ.get(name) for name in values}
