@@ -7,7 +7,7 @@ import dagster as dg
 
 from assets.refresh import RESOURCE, all_assets
 from orchestration import settings
-from orchestration.jobs import refresh_job
+from orchestration.jobs import refresh_job, verify_job
 from orchestration.partitions import calendar
 from orchestration.resources import refresh
 from orchestration.schedules import refresh_schedule
@@ -23,7 +23,7 @@ def build_defs(
     """All definitions, with partitions from a first day on, schedules and sensors on or off, and other resources."""
     return dg.Definitions(
         assets=all_assets(calendar(first_day)),
-        jobs=[refresh_job],
+        jobs=[refresh_job, verify_job],
         schedules=[refresh_schedule(on=automation)],
         sensors=[dirty_partitions_sensor(on=automation), send_kpi_alerts],
         resources={RESOURCE: refresh, **(resources or {})},
