@@ -23,7 +23,7 @@ hammer: install  ## readers hammer all marts through 1,000 publications, one wit
 HISTORIES ?= 1000
 soak: install  ## run 1,000 random histories (HISTORIES=number), a second or two per run; the log is soak.log
 	@WEIR_TEST_HISTORIES=$(HISTORIES) $(BIN)/python -m pytest tests/properties/test_histories.py \
-	  --hypothesis-show-statistics --durations=3 > soak.log 2>&1; status=$$?; tail -n 40 soak.log; exit $$status
+	  --capture no --hypothesis-show-statistics --durations=3 > soak.log 2>&1; status=$$?; tail -n 40 soak.log; exit $$status
 
 install: $(STAMP)  ## install into .venv from the lock file
 

@@ -8,7 +8,7 @@ import dagster as dg
 from assets.freshness import WAREHOUSE, freshness_checks
 from assets.refresh import RESOURCE, all_assets
 from orchestration import settings
-from orchestration.jobs import refresh_job
+from orchestration.jobs import refresh_job, verify_job
 from orchestration.partitions import calendar
 from orchestration.resources import refresh, warehouse
 from orchestration.schedules import refresh_schedule
@@ -24,7 +24,7 @@ def build_defs(
     """All definitions, with partitions from a first day on, schedules and sensors on or off, and other resources."""
     return dg.Definitions(
         assets=all_assets(calendar(first_day)),
-        jobs=[refresh_job],
+        jobs=[refresh_job, verify_job],
         schedules=[refresh_schedule(on=automation)],
         asset_checks=[freshness_checks()],
         sensors=[dirty_partitions_sensor(on=automation), send_kpi_alerts, tell_freshness],

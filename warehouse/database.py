@@ -29,6 +29,9 @@ Only what an ordinary role may set: ``lc_messages`` here once kept everybody but
 OPTIONS = " ".join(f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in SESSION_SETTINGS.items())
 """The same as libpq start-up options."""
 
+ENVIRONMENT = {"PGTZ": SESSION_SETTINGS["timezone"], "PGDATESTYLE": SESSION_SETTINGS["datestyle"]}
+"""Of a process that connects by itself: libpq lets these have the last word."""
+
 MINIMUM_VERSION = 150000
 MINIMUM_LOCKS = 6400
 """What PostgreSQL's defaults give: 64 locks for each of 100 connections."""
@@ -96,6 +99,11 @@ def connect(url: str, *, name: str, read_only: bool = False, setting: str = "the
             f"{without_password(url)} is PostgreSQL {version // 10000}; 15 or later is needed: "
             f"upgrade it or point {setting} elsewhere"
         )
+    # Once more: where PGTZ or PGDATESTYLE is set, libpq sends it after the options.
+    connection.execute(
+        "select set_config(name, value, false) from unnest(%s::text[], %s::text[]) as settings (name, value)",
+        (list(SESSION_SETTINGS), list(SESSION_SETTINGS.values())),
+    )
     # Else a query whose client was killed runs on, and holds its locks, until it has a row to send.
     connection.execute(
         "select set_config('client_connection_check_interval', '1s', false) where version() !~* 'windows|mingw|visual'"

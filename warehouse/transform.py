@@ -31,7 +31,7 @@ from typing import Any
 from psycopg import conninfo
 
 from warehouse.catalog import mart, marts
-from warehouse.database import Connection, fetch_row, options_of
+from warehouse.database import ENVIRONMENT, Connection, fetch_row, options_of
 from warehouse.errors import WeirError
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
@@ -219,6 +219,7 @@ class Transformer:
             "DBT_WEIR_SSLMODE": str(parts.get("sslmode", "prefer")),
             "DBT_ENV_SECRET_WEIR_PASSWORD": str(parts.get("password", "")),
             "PGOPTIONS": self._options,
+            **ENVIRONMENT,
             "DO_NOT_TRACK": "1",
         }
         before = {name: os.environ.get(name) for name in values}

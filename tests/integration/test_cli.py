@@ -167,7 +167,7 @@ def test_help_fits_a_terminal_and_names_every_command() -> None:
     answer = weir("--help")
     assert (answer.code, answer.err) == (0, "")
     assert all(len(line) <= 80 for line in answer.out.splitlines())
-    for command in ("init", "demo", "run", "status", "url", "down", "source"):
+    for command in ("init", "demo", "run", "status", "verify", "url", "down", "source"):
         assert re.search(rf"^  {command} +[A-Z][^.]+\.", answer.out, re.MULTILINE), command
         assert weir(command, "-h").out.startswith(f"Usage: weir {command} ")
 
@@ -246,6 +246,28 @@ def test_status_tells_what_stands_in_the_marts(published: Path) -> None:
     assert all(each["reason"] and each["result_id"] for each in report["failed_checks"])
     assert [each["failing_since"] for each in report["freshness"]] == [None] * 4
     assert "no failing rows of a result 0" in weir("status", "--rows", "0", home=published).err
+
+
+def test_verify_proves_what_is_published_and_names_what_is_not(published: Path) -> None:
+    answer = weir("verify", "--only", "services", home=published)
+    assert answer.code == 0, answer
+    assert re.search(r"^services +kpi_daily +124 +[\d,]+ +0 +0$", answer.out, re.MULTILINE)
+    assert "services: building from raw as of 2026-07-01 00:00:00Z" in answer.err.splitlines()
+
+    place = url(published, "warehouse")
+    with psycopg.connect(place, autocommit=True) as warehouse:
+        day = "where date = (select max(date) from marts.kpi_daily)"
+        warehouse.execute(f"update marts.kpi_daily set value_count = value_count + 1 {day}".encode())
+        answer = weir("verify", "--from", "2026-05-01", "--only", "services", home=published)
+        report = weir("verify", "--json", "--only", "services", home=published)
+        warehouse.execute(f"update marts.kpi_daily set value_count = value_count - 1 {day}".encode())
+    assert (answer.code, report.code) == (4, 4)
+    because = "rows are not those that were published"
+    assert re.search(rf"^kpi_daily +2026-\d\d-\d\d +{because} .* changed: ", answer.out, re.MULTILINE)
+    assert re.search(rf"^weir: 1 published partitions differ, first kpi_daily 2026-\S+: {because}; ", answer.err, re.M)
+    (kpi,) = [each for each in json.loads(report.out)["marts"] if each["mart"] == "kpi_daily"]
+    (difference,) = kpi["differences"]
+    assert difference["changed"]["count"] == difference["rows_in_mart"]
 
 
 def test_readers_see_marts_and_nothing_else_and_cannot_write(published: Path) -> None:

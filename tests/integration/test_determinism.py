@@ -68,9 +68,13 @@ def another_process() -> Iterator[None]:
     def with_one_thread(self: Transformer) -> list[str]:
         return [*flags(self), "--threads", "1"]
 
+    environment = {
+        "TZ": "America/St_Johns", "LC_ALL": "tr_TR.UTF-8", "PGTZ": "Asia/Tokyo", "PGDATESTYLE": "German",
+        "PGOPTIONS": "-c timezone=Africa/Cairo",
+    }  # fmt: skip
     with (
         mock.patch.object(Transformer, "_flags", with_one_thread),
-        mock.patch.dict(os.environ, {"TZ": "America/St_Johns", "LC_ALL": "tr_TR.UTF-8", "PGTZ": "Asia/Tokyo"}),
+        mock.patch.dict(os.environ, environment),
     ):
         time.tzset()
         yield

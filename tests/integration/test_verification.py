@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
 
+import dagster as dg
 import pytest
 from psycopg import Rollback
 
+from orchestration.definitions import build_defs
 from tests.integration.test_incremental import (
     AS_OF,
     BARE,
@@ -195,6 +197,22 @@ def test_what_another_version_of_the_models_has_published_is_compared_with_the_l
         proofs = published.verify()
     assert all(proof.not_recomputed for proof in proofs.values())
     assert set(differences(proofs)) == {("kpi_daily", "2024-03-01")}
+
+
+def test_the_job_fails_where_the_command_does(published: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEIR_HOME", str(published.home))
+    monkeypatch.setenv("WEIR_WAREHOUSE_URL", published.server.url("warehouse"))
+    monkeypatch.setenv("WEIR_SOURCE_URL", published.server.url("source"))
+    job = build_defs().resolve_job_def("verify")
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert job.execute_in_process(instance=instance).success
+        day = f"where date = '{DAY}'"
+        published.warehouse.execute(f"update marts.kpi_daily set value_count = value_count + 1 {day}".encode())
+        result = job.execute_in_process(instance=instance, raise_on_error=False)
+        published.warehouse.execute(f"update marts.kpi_daily set value_count = value_count - 1 {day}".encode())
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert failure.step_failure_data.user_failure_data is not None
+    assert set(failure.step_failure_data.user_failure_data.metadata) == {f"kpi_daily {DAY}"}
 
 
 def test_every_mart_is_verified(published: Lab) -> None:

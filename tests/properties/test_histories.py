@@ -9,12 +9,13 @@ categories are renamed, time moves on and sometimes back.
 """
 
 import datetime as dt
+import itertools
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from tests.support import Lab, assert_published, assert_verified, make_database
@@ -298,6 +299,9 @@ WORLD = (
 )  # fmt: skip
 
 
+numbers = itertools.count(1)
+
+
 @pytest.fixture(scope="module")
 def world(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Templates of a source with the small world in it, and of a warehouse that has published it."""
@@ -331,6 +335,10 @@ def test_any_history_ends_where_a_build_from_scratch_does(
     make_database(server, "source", "template_world_source")
     make_database(server, "warehouse", "template_world_warehouse")
     lab = Lab(server, world)
+    kinds = ["days" if step.days else "back" if step.passed < dt.timedelta() else "on" for step in history]
+    print(f"history {next(numbers)}: {', '.join(kinds)}", flush=True)  # which make soak shows
+    for kind in kinds:
+        event(kind)
     try:
         as_of = START
         for step in history:
