@@ -460,9 +460,7 @@ MUTANTS = (
         "(date_trunc('week', {{ date }}::timestamp)::date - 1)",
         VERSIONS,
     ),
-    Mutant(
-        "the cap of 999.99", f"{CANDIDATES}goal_progress_snapshots.sql", "least(999.99,", "least(999.98,", STATUSES
-    ),
+    Mutant("the cap of 999.99", f"{CANDIDATES}goal_progress_snapshots.sql", "least(999.99,", "least(999.98,", STATUSES),
     Mutant(
         "on_track",
         f"{CANDIDATES}goal_progress_snapshots.sql",
