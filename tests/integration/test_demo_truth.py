@@ -16,7 +16,9 @@ from warehouse.catalog import MARTS
 SCALE = 0.1
 LATER = demo.AS_OF + dt.timedelta(days=2)
 
-QUERIES = Path(__file__).resolve().parents[2] / "docs" / "scheduling.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGES = [DOCS / "scheduling.md", DOCS / "services.md"]
+"""With examples and their results."""
 WITHOUT_FACTS = {
     "duration_histogram", "kpi_anomalies", "workflow_analytics_hourly", "workflow_analytics_weekly",
     "workflow_analytics_monthly", "workflow_step_metrics_weekly", "workflow_step_metrics_monthly",
@@ -53,12 +55,13 @@ def test_every_known_fact_of_the_demo_holds_in_what_is_published(lab: Lab) -> No
     assert lab.published_since(second) == {}
     assert {outcome.status for outcome in second.outcomes.values()} == {"nothing_to_do"}
 
-    text = QUERIES.read_text(encoding="utf-8")
-    answered = EXAMPLE.sub(lambda example: answer(lab, example[1]), text)
-    if os.environ.get("WEIR_TEST_WRITE_SNAPSHOT"):
-        QUERIES.write_text(answered, encoding="utf-8")
-    assert len(EXAMPLE.findall(text)) >= 5
-    assert answered == text
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        answered = EXAMPLE.sub(lambda example: answer(lab, example[1]), text)
+        if os.environ.get("WEIR_TEST_WRITE_SNAPSHOT"):
+            page.write_text(answered, encoding="utf-8")
+        assert len(EXAMPLE.findall(text)) >= 5
+        assert answered == text
 
 
 def answer(lab: Lab, query: str) -> str:
