@@ -80,8 +80,8 @@ def coverage(dataset: str, kind: str, step: int = 1) -> float:
 
 
 def choose(step: int = 1) -> None:
-    """Print what drift and both forms of seasonal indices do to each kind of series, away from M3."""
-    table = Table("series", "with drift and both forms", "without", "statsforecast's Theta")
+    """Print what the random walk with drift does to each kind of series, away from M3."""
+    table = Table("series", "with drift", "without", "statsforecast's Theta")
     for dataset in ("M1", "Tourism"):
         for kind in PUBLISHED:
             with mock.patch.object(forecasting, "SHORT_SEASON", 12):

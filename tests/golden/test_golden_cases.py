@@ -53,4 +53,4 @@ def test_a_mart_holds_what_is_written_down(lab: Lab, case: Path) -> None:
 
 
 def test_there_are_cases() -> None:
-    assert {path.parent.name for path in CASES} >= {"goal_progress_snapshots", "quick_stats"}
+    assert {path.parent.name for path in CASES} >= {"goal_progress_snapshots", "kpi_goal_snapshots", "quick_stats"}

@@ -11,13 +11,14 @@ from typing import Any
 
 from tests.support import Lab, assert_published
 from warehouse import demo
-from warehouse.catalog import MARTS
+from warehouse.catalog import APPLICATIONS, MARTS
 
 SCALE = 0.1
 LATER = demo.AS_OF + dt.timedelta(days=2)
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-QUERIES = (DOCS / "scheduling.md", DOCS / "workflows.md")
+PAGES = [DOCS / f"{application}.md" for application in APPLICATIONS]
+"""With examples and their results."""
 WITHOUT_FACTS = {
     "duration_histogram", "kpi_anomalies", "workflow_analytics_hourly", "workflow_analytics_weekly",
     "workflow_analytics_monthly", "workflow_step_metrics_weekly", "workflow_step_metrics_monthly",
@@ -54,11 +55,11 @@ def test_every_known_fact_of_the_demo_holds_in_what_is_published(lab: Lab) -> No
     assert lab.published_since(second) == {}
     assert {outcome.status for outcome in second.outcomes.values()} == {"nothing_to_do"}
 
-    for path in QUERIES:
-        text = path.read_text(encoding="utf-8")
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
         answered = EXAMPLE.sub(lambda example: answer(lab, example[1]), text)
         if os.environ.get("WEIR_TEST_WRITE_SNAPSHOT"):
-            path.write_text(answered, encoding="utf-8")
+            page.write_text(answered, encoding="utf-8")
         assert len(EXAMPLE.findall(text)) >= 5
         assert answered == text
 

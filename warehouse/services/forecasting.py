@@ -46,12 +46,15 @@ ALWAYS_SEASONAL = 7
 """Seasonal periods up to this one are adjusted for without a test: shrinkage takes away what is noise."""
 
 
+CLEARLY = 0.8
+"""A form of the season whose squared rest is below this share of the other's fits clearly better."""
+
 SMALLEST_DAMPED = 10
 """Values below which the library refuses to fit damped smoothing."""
 
 SHORT_SEASON = 4
-"""Seasonal periods up to this one (years, quarters) take the random walk with drift into the combination, and both
-forms of seasonal indices; on the M3 series of months and on days both made it worse."""
+"""Seasonal periods up to this one (years, quarters) take the random walk with drift into the combination; of months it
+made it worse."""
 
 
 @dataclass(frozen=True)
@@ -300,18 +303,30 @@ def combination(values: Floats, horizon: int, season: int) -> Floats:
     values = values[-LONGEST_HISTORY:]
     phases_ahead = (len(values) + np.arange(horizon)) % season
     phases = np.arange(len(values)) % season
+    if not _is_seasonal(values, season):
+        return _adjusted(values, horizon, season)
+    added = seasonal_indices(values, season, multiplicative=False)
+    times = seasonal_indices(values, season, multiplicative=True) if values.min() > 0 else np.zeros(season)
     found: list[Floats] = []
-    if _is_seasonal(values, season):
-        both = season <= SHORT_SEASON
-        if values.min() > 0 and (indices := seasonal_indices(values, season, multiplicative=True)).min() > 0.01:
-            found.append(_adjusted(values / indices[phases], horizon, season) * indices[phases_ahead])
-        if both or not found:
-            indices = seasonal_indices(values, season, multiplicative=False)
-            found.append(_adjusted(values - indices[phases], horizon, season) + indices[phases_ahead])
-    else:
-        found.append(_adjusted(values, horizon, season))
+    is_added, is_multiplied = _forms(values, added, times)
+    if is_added:
+        found.append(_adjusted(values - added[phases], horizon, season) + added[phases_ahead])
+    if is_multiplied:
+        found.append(_adjusted(values / times[phases], horizon, season) * times[phases_ahead])
     mean: Floats = np.mean(found, axis=0)
     return mean
+
+
+def _forms(values: Floats, added: Floats, times: Floats) -> tuple[bool, bool]:
+    """Whether the season adds, and whether it multiplies; of short seasons both, where neither fits clearly better."""
+    season = len(added)
+    if times.min() <= 0.01 or season > SHORT_SEASON:
+        return times.min() <= 0.01, times.min() > 0.01
+    level, offset = _moving_average(values, season)
+    around, phases = values[offset : offset + len(level)], (np.arange(len(level)) + offset) % season
+    rest_added = float(((around - level - added[phases]) ** 2).sum())
+    rest_multiplied = float(((around - level * times[phases]) ** 2).sum())
+    return rest_multiplied >= CLEARLY * rest_added, rest_added >= CLEARLY * rest_multiplied
 
 
 MODELS: dict[str, Callable[[Floats, int, int], Floats]] = {
