@@ -13,7 +13,7 @@ run_days as (
 
 ),
 
-summed as (
+summed_by_day as (
 
     select
         metrics.service_name,
@@ -33,6 +33,20 @@ summed as (
 
 ),
 
+summed as (
+
+    select
+        summed_by_day.*,
+        -- A look by key for each row, where a join would hash every value that there is.
+        (
+            select max(last_values.value) + 0
+            from {{ ref('stg_services__metrics') }} as last_values
+            where last_values.metric_id = summed_by_day.last_metric_id
+        ) as value_last
+    from summed_by_day
+
+),
+
 with_last as (
 
     select
@@ -46,12 +60,7 @@ with_last as (
         round(summed.value_sum / summed.value_count, 6)::numeric(38, 6) as value_avg,
         summed.value_min,
         summed.value_max,
-        -- A look by key for each row, where a join would hash every value that there is.
-        (
-            select max(last_values.value) + 0
-            from {{ ref('stg_services__metrics') }} as last_values
-            where last_values.metric_id = summed.last_metric_id
-        ) as value_last,
+        summed.value_last,
         summed.value_count::bigint as _source_row_count
     from summed
 
