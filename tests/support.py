@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from psycopg.rows import dict_row
 
 from tests import reference
-from warehouse import access, gate, schema
+from warehouse import access, expectations, gate, schema
 from warehouse.catalog import APPLICATIONS, CALENDAR, MARTS, SOURCE_TABLES, mart
 from warehouse.database import connect
 from warehouse.errors import BlockedError
@@ -202,7 +202,7 @@ _compiled: list[Compiled] = []
 @contextmanager
 def gate_left_open() -> Iterator[None]:
     with (
-        mock.patch.object(gate, "expectations", return_value=[]),
+        mock.patch.object(expectations, "validate", return_value=[]),
         mock.patch.object(gate, "dbt_tests", return_value=[]),
     ):
         yield

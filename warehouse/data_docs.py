@@ -1,7 +1,7 @@
 """Data Docs of Great Expectations: what its suites said of each mart's candidate, as pages to read.
 
 Belongs here: keeping validation results, and pages made from them. Does not belong here: the validation
-(``warehouse.gate``).
+(``warehouse.expectations``).
 
 A run only writes what was validated (milliseconds). Pages take a third of a second each, so they are made
 while ``weir up`` serves, of what is newer than its page; or at once by

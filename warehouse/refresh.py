@@ -15,8 +15,21 @@ from typing import Self
 
 from psycopg.types.json import Jsonb
 
-from warehouse import computed, data_docs, gate, lock, plan, publish, quarantine, transform, warm_up
+from warehouse import (
+    computed,
+    data_docs,
+    expectations,
+    gate,
+    lock,
+    plan,
+    publish,
+    quarantine,
+    transform,
+    volume,
+    warm_up,
+)
 from warehouse.catalog import APPLICATIONS, CALENDAR, MARTS, mart
+from warehouse.checks import Check
 from warehouse.database import Connection, connect, fetch_row, session
 from warehouse.errors import BlockedError, WeirError
 from warehouse.extract import Batch, Reading, extract
@@ -44,12 +57,12 @@ class Outcome:
     batch: Batch | None = None
     plan: Plan | None = None
     rows: dict[str, int] = field(default_factory=dict)
-    checks: list[gate.Check] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
     error: BaseException | None = None
     held_back: dict[str, set[dt.date | None]] = field(default_factory=dict)
 
     @property
-    def blocked(self) -> list[gate.Check]:
+    def blocked(self) -> list[Check]:
         """The failed checks that hold something back."""
         return [check for check in self.checks if not check.success and check.severity == "block"]
 
@@ -263,8 +276,8 @@ class Refresh:
                 checks += gate.quarantine_share(self.warehouse, application, self.maximum_quarantine_share)
                 checks += gate.orphans(self.warehouse, application)
             checks += gate.dbt_tests(self.transformer, self.warehouse, part)
-            checks += gate.volume(self.warehouse, self.parameters, part)
-            checks += gate.expectations(
+            checks += volume.volume(self.warehouse, self.parameters, part)
+            checks += expectations.validate(
                 self.warehouse,
                 self.places.warehouse_url,
                 self.parameters,

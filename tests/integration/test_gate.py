@@ -23,9 +23,10 @@ from tests.integration.test_incremental import (
     task,
 )
 from tests.support import Lab
-from warehouse import data_docs, gate, status
+from warehouse import data_docs, expectations, gate, status
 from warehouse.catalog import APPLICATIONS, CALENDAR, MARTS, Mart, marts
 from warehouse.catalog import mart as mart_of
+from warehouse.checks import Check
 from warehouse.refresh import Refresh
 from warehouse.transform import Transformer
 
@@ -161,7 +162,7 @@ MUTATIONS: tuple[Mutation, ...] = (
 )
 
 
-def run_gate(lab: Lab, refresh: Refresh) -> list[gate.Check]:
+def run_gate(lab: Lab, refresh: Refresh) -> list[Check]:
     checks = []
     for application in (*APPLICATIONS, CALENDAR):
         plan = refresh.outcomes[application].plan
@@ -170,12 +171,12 @@ def run_gate(lab: Lab, refresh: Refresh) -> list[gate.Check]:
         checks += [
             *reconciled,
             *gate.dbt_tests(refresh.transformer, lab.warehouse, plan),
-            *gate.expectations(lab.warehouse, refresh.places.warehouse_url, refresh.parameters, plan, reconciled),
+            *expectations.validate(lab.warehouse, refresh.places.warehouse_url, refresh.parameters, plan, reconciled),
         ]
     return checks
 
 
-def names(checks: list[gate.Check], *, success: bool) -> set[tuple[str | None, str, str]]:
+def names(checks: list[Check], *, success: bool) -> set[tuple[str | None, str, str]]:
     return {(check.mart, check.engine, check.name) for check in checks if check.success is success}
 
 

@@ -31,6 +31,7 @@ from tests.integration.test_incremental import (
 from tests.support import Lab, assert_verified, make_database
 from warehouse import gate
 from warehouse.catalog import MARTS, mart
+from warehouse.checks import Check
 from warehouse.database import session
 from warehouse.extract import extract
 from warehouse.server import EmbeddedServer
@@ -274,7 +275,7 @@ def test_what_is_dirty_is_pending_but_its_rows_must_be_those_that_were_published
             extract(application, source, lab.warehouse, "interrupted")
     assert differences(lab.verify()) == {}
 
-    bad = gate.Check(None, "for a test", "reconciliation", "block", success=False)
+    bad = Check(None, "for a test", "reconciliation", "block", success=False)
     with mock.patch.object(gate, "reconcile", return_value=[bad]):
         lab.run(LATER, gate_open=True)
     proofs = lab.verify()
@@ -287,9 +288,7 @@ def test_what_is_dirty_is_pending_but_its_rows_must_be_those_that_were_published
     assert days == {str(row["date"]) for row in lab.rows("kpi_daily")}
 
     # Days that are published around one that is held back: the month is made of both.
-    bad = gate.Check(
-        "kpi_daily", "for a test", "reconciliation", "block", success=False, partitions=(dt.date(2024, 3, 6),)
-    )
+    bad = Check("kpi_daily", "for a test", "reconciliation", "block", success=False, partitions=(dt.date(2024, 3, 6),))
     with mock.patch.object(gate, "reconcile", return_value=[bad]):
         lab.run(LATER, gate_open=True, from_date=dt.date(2024, 3, 1), to_date=dt.date(2024, 3, 31))
     proofs = lab.verify()

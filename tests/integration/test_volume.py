@@ -5,7 +5,8 @@ import random
 import statistics
 
 from tests.support import Lab
-from warehouse import gate
+from warehouse import volume
+from warehouse.checks import Check
 from warehouse.plan import Parameters, Plan
 
 MONDAY = dt.date(2024, 6, 3)
@@ -24,13 +25,13 @@ def history(lab: Lab, counts: dict[dt.date, int]) -> None:
         )
 
 
-def judged(lab: Lab, built: dict[dt.date, int], as_of: dt.datetime = AS_OF) -> gate.Check | None:
+def judged(lab: Lab, built: dict[dt.date, int], as_of: dt.datetime = AS_OF) -> Check | None:
     lab.warehouse.execute("create table if not exists candidate.kpi_daily (date date)")
     lab.warehouse.execute("truncate candidate.kpi_daily")
     for day, rows in built.items():
         lab.warehouse.execute("insert into candidate.kpi_daily select %s from generate_series(1, %s)", (day, rows))
     parameters = Parameters("run", as_of, dt.date(2000, 1, 1))
-    checks = gate.volume(lab.warehouse, parameters, Plan("services", {"kpi_daily": tuple(built)}))
+    checks = volume.volume(lab.warehouse, parameters, Plan("services", {"kpi_daily": tuple(built)}))
     return checks[0] if checks else None
 
 

@@ -1,0 +1,226 @@
+"""What Great Expectations asks of a candidate: row count, key, nulls and ranges, from the mart's entry in the catalog.
+
+Belongs here: suites and what their results mean. Does not belong here: what failed checks hold back
+(``warehouse.gate``).
+
+Every suite begins with the row count, expected from raw: an empty candidate would pass all other expectations.
+"""
+
+import datetime as dt
+import logging
+import os
+import warnings
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from typing import Any
+
+from psycopg import sql
+
+from warehouse.catalog import Mart, mart
+from warehouse.checks import REASONS, ROWS, Check
+from warehouse.database import Connection
+from warehouse.plan import Parameters, Plan
+
+ROW_COUNT = "row_count"
+"""The equation that says how many rows a mart should have."""
+
+
+def validate(
+    warehouse: Connection,
+    url: str,
+    parameters: Parameters,
+    plan: Plan,
+    reconciled: list[Check],
+    keep: Callable[[str, Any], None] = lambda name, result: None,
+) -> list[Check]:
+    """Validate each planned mart's candidate with its suite of Great Expectations.
+
+    How many rows a mart should have, and in which partitions it has not, is in ``reconciled``. ``keep`` takes
+    each mart's name and validation result.
+    """
+    counts = {str(check.mart): check for check in reconciled if check.name == ROW_COUNT}
+    expected_rows = {name: int(str(check.expected)) for name, check in counts.items()}
+    bad_counts = {name: check.partitions for name, check in counts.items()}
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import great_expectations as gx
+        from great_expectations.data_context.types.base import ProgressBarsConfig
+
+        for name in ("great_expectations", "great_expectations.data_context.types.base"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        context: Any = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
+        source = context.data_sources.add_postgres(
+            "warehouse", connection_string=url.replace("postgresql://", "postgresql+psycopg://", 1)
+        )
+        checks: list[Check] = []
+        try:
+            for name in plan.partitions:
+                rows = expected_rows.get(name, _without_equation(parameters, plan.partitions[name]))
+                suite = list(_suite(warehouse, parameters, plan, mart(name), rows))
+                asset = source.add_table_asset(name, table_name=name, schema_name="candidate")
+                batch = asset.add_batch_definition_whole_table("candidate").get_batch()
+                at_once = batch.validate(
+                    gx.ExpectationSuite(f"{name} at once", _at_once(warehouse, suite)), result_format="BOOLEAN_ONLY"
+                )
+                if at_once.success:
+                    keep(name, at_once)
+                    checks += [_held(name, each.configuration) for each in suite]
+                    continue
+                result = batch.validate(gx.ExpectationSuite(name, suite), result_format="BASIC")
+                keep(name, result)
+                checks += [_check(warehouse, mart(name), item, bad_counts.get(name, ())) for item in result.results]
+        finally:
+            source.get_execution_engine().close()
+    return checks
+
+
+def _without_equation(parameters: Parameters, days: Collection[dt.date | None]) -> int:
+    """Rows to expect where no equation gives a number: none in days that are still to come, else what never holds."""
+    return 0 if all(day is not None and day > parameters.last_date for day in days) else -1
+
+
+def _suite(warehouse: Connection, parameters: Parameters, plan: Plan, mart: Mart, expected_rows: int) -> Iterable[Any]:
+    from great_expectations import expectations as gxe
+
+    columns = [
+        str(name)
+        for (name,) in warehouse.execute(
+            "select column_name from information_schema.columns where table_schema = 'marts' and table_name = %s"
+            " order by ordinal_position",
+            (mart.name,),
+        )
+    ]
+    yield gxe.ExpectTableRowCountToEqual(value=expected_rows)
+    if len(mart.key) == 1:
+        yield gxe.ExpectColumnValuesToBeUnique(column=mart.key[0])
+    else:
+        yield gxe.ExpectCompoundColumnsToBeUnique(column_list=list(mart.key))
+    for column in columns:
+        if column not in mart.nullable:
+            yield gxe.ExpectColumnValuesToNotBeNull(column=column)
+    for column in mart.counts:
+        yield gxe.ExpectColumnValuesToBeBetween(column=column, min_value=0)
+    if mart.date_column:
+        days = [day for day in plan.partitions[mart.name] if day is not None]
+        last = min(max(days), parameters.last_date) if min(days) <= parameters.last_date else max(days)
+        if mart.is_instant:
+            yield gxe.ExpectColumnValuesToBeBetween(
+                column=mart.date_column,
+                min_value=_utc_midnight(min(days)),
+                max_value=_utc_midnight(last + dt.timedelta(days=1)),
+                strict_max=True,
+            )
+        else:
+            yield gxe.ExpectColumnValuesToBeBetween(column=mart.date_column, min_value=min(days), max_value=last)
+
+
+def _at_once(warehouse: Connection, suite: Collection[Any]) -> list[Any]:
+    """The same suite with all expectations of single rows as one: each costs tens of milliseconds by itself."""
+    from great_expectations import expectations as gxe
+
+    conditions = [(each, _unexpected(each.configuration)) for each in suite]
+    of_rows = sql.SQL(" or ").join(condition for _, condition in conditions if condition is not None)
+    query = sql.SQL("select 1 from {{batch}} where {}").format(of_rows).as_string(warehouse)
+    return [
+        *(each for each, condition in conditions if condition is None),
+        gxe.UnexpectedRowsExpectation(
+            unexpected_rows_query=query,
+            description="; ".join(
+                f"{name}: {expected}"
+                for name, expected in (_named(each.configuration) for each, condition in conditions if condition)
+            ),
+        ),
+    ]
+
+
+def _unexpected(configuration: Any) -> sql.Composable | None:
+    """Condition of the rows that an expectation does not hold for; None: it is not about single rows."""
+    arguments = configuration.kwargs
+    if configuration.type == "expect_column_values_to_not_be_null":
+        return sql.SQL("{} is null").format(sql.Identifier(arguments["column"]))
+    if configuration.type == "expect_column_values_to_be_between":
+        return sql.SQL(" or ").join(
+            sql.SQL("{} {} {}").format(
+                sql.Identifier(arguments["column"]), sql.SQL(sign), sql.Literal(arguments[limit])
+            )
+            for limit, sign in (("min_value", "<"), ("max_value", ">=" if arguments.get("strict_max") else ">"))
+            if arguments.get(limit) is not None
+        )
+    return None
+
+
+def _utc_midnight(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(), dt.UTC)
+
+
+def _failing(mart: Mart, configuration: Any) -> sql.Composable:
+    """The condition that rows meet for which an expectation does not hold; of a row count: all of them."""
+    if configuration.type == ROWS:
+        return sql.SQL("true")
+    condition = _unexpected(configuration)
+    if condition is None:
+        key = sql.SQL(", ").join(map(sql.Identifier, mart.key))
+        condition = sql.SQL("({}) in (select {} from {} group by {} having count(*) > 1)").format(
+            key, key, sql.Identifier("candidate", mart.name), key
+        )
+    return condition
+
+
+def _held(mart_name: str, configuration: Any) -> Check:
+    """An expectation that holds, with what it says as what was observed."""
+    name, expected = _named(configuration)
+    return Check(
+        mart_name, name, "great_expectations", "block", True, expected, expected, reason=REASONS[configuration.type]
+    )
+
+
+def _named(configuration: Any) -> tuple[str, str]:
+    """Name of an expectation with its column, and what it expects."""
+    arguments = configuration.kwargs
+    column = arguments.get("column") or "_".join(arguments.get("column_list", ()))
+    limits = {key: arguments[key] for key in ("value", "min_value", "max_value") if arguments.get(key) is not None}
+    expected = ", ".join(f"{key} {value}" for key, value in limits.items()) or "0 unexpected"
+    return configuration.type + (f"({column})" if column else ""), expected
+
+
+def _check(warehouse: Connection, mart: Mart, item: Any, bad_counts: tuple[dt.date, ...]) -> Check:
+    """What an expectation says; ``bad_counts`` are the days on which the mart has not the rows that it should."""
+    configuration = item.expectation_config
+    name, expected = _named(configuration)
+    observed = item.result.get("observed_value")
+    if observed is None:
+        observed = f"{item.result.get('unexpected_count', '?')} unexpected"
+    if item.exception_info and item.exception_info.get("raised_exception"):
+        observed = str(item.exception_info.get("exception_message"))[:500]
+    check = Check(
+        mart=mart.name,
+        name=name,
+        engine="great_expectations",
+        severity="block",
+        success=bool(item.success),
+        observed=str(observed),
+        expected=expected,
+        reason=REASONS[configuration.type],
+    )
+    if check.success:
+        return check
+    of_count = configuration.type == ROWS
+    words = {
+        "day": mart.day() if mart.date_column else sql.SQL("null::date"),
+        "candidate": sql.Identifier("candidate", mart.name),
+        "condition": _failing(mart, configuration),
+    }
+    partitions = bad_counts if of_count else ()
+    if mart.date_column and not of_count:
+        rows = warehouse.execute(
+            sql.SQL("select distinct {day} from {candidate} where {condition} order by 1").format(**words)
+        ).fetchall()
+        partitions = tuple(row[0] for row in rows if isinstance(row[0], dt.date))
+    query = sql.SQL(
+        "select {day} as partition_start, count(*) from {candidate} group by 1 order by 1"
+        if of_count
+        else "select * from {candidate} where {condition}"
+    ).format(**words)
+    return replace(check, partitions=partitions, failing_rows=query.as_string(warehouse))
