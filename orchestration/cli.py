@@ -329,7 +329,7 @@ def verify(
         if source:
             tables = _verify_source(chosen, places, warehouse, applications, say)
         if ledger:
-            marts = _verify_marts(chosen, places, warehouse, applications, first, last, say)
+            marts = _verify_marts(chosen, places, applications, first, last, say)
     if as_json:
         print_json({name: found for name, found in (("tables", tables), ("marts", marts)) if found is not None})
     if tables is not None and not as_json:
@@ -361,7 +361,6 @@ def _verify_source(
 def _verify_marts(
     chosen: Settings,
     places: "Places",
-    warehouse: Connection,
     applications: tuple[str, ...],
     first: dt.date | None,
     last: dt.date | None,
@@ -370,16 +369,17 @@ def _verify_marts(
     from warehouse.transform import Transformer
     from warehouse.verification import verify
 
-    return verify(
-        warehouse,
-        Transformer(places.warehouse_url, places.home / "dbt"),
-        chosen.earliest_date,
-        applications,
-        first=first,
-        last=last,
-        additive=chosen.additive,
-        say=say,
-    )
+    with owner_session(chosen, "weir verify") as warehouse:
+        return verify(
+            warehouse,
+            Transformer(places.warehouse_url, places.home / "dbt"),
+            chosen.earliest_date,
+            applications,
+            first=first,
+            last=last,
+            additive=chosen.additive,
+            say=say,
+        )
 
 
 @app.command()

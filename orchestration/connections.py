@@ -19,7 +19,10 @@ def warehouse_session(places: "Places", name: str) -> AbstractContextManager[Con
 
 
 def owner_session(chosen: Settings, name: str) -> AbstractContextManager[Connection]:
-    """The warehouse for whoever sets it up; the embedded server runs already, if it is there."""
+    """The warehouse for whoever sets it up, or proves it: a run has no right to put the ledger aside.
+
+    The embedded server runs already, if it is there.
+    """
     return session(chosen.warehouse_of(chosen.server), name=name, setting="WEIR_WAREHOUSE_URL")
 
 

@@ -4,7 +4,7 @@ import dagster as dg
 
 from assets import specs
 from orchestration import settings
-from orchestration.connections import warehouse_to_read, working
+from orchestration.connections import owner_session, warehouse_to_read, working
 from warehouse.catalog import MARTS
 
 VERIFY = "verify"
@@ -29,8 +29,9 @@ def verify_ledger(context: dg.OpExecutionContext) -> None:
 
     chosen = settings.load()
     with (
-        warehouse_to_read(chosen, "weir verify") as (places, warehouse),
+        warehouse_to_read(chosen, "weir verify") as (places, _),
         working(places, wait=True, say=context.log.info, name=f"verify {context.run_id}"),
+        owner_session(chosen, "weir verify") as warehouse,
     ):
         found = verify(
             warehouse,

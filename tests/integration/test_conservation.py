@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.dbt_text import text_of
 from tests.support import Lab, make_database
 from warehouse import demo
 from warehouse.database import Connection
@@ -609,12 +610,17 @@ def files() -> list[Path]:
     return sorted((PROJECT / "tests").glob("**/*.sql"))
 
 
+RULE = re.compile(r"\bthen\s+'([^']+)'|'([^']+)'\s+as\s+violation\b")
+
+
 def rules() -> set[tuple[str, str]]:
     """Every test's rules, as its file writes them."""
     return {
         (path.stem, case or literal)
         for path in files()
-        for case, literal in re.findall(r"\bthen\s+'([^']+)'|'([^']+)'\s+as\s+violation\b", path.read_text())
+        for case, literal in re.findall(
+            r"\bthen\s+'([^']+)'|'([^']+)'\s+as\s+violation\b", text_of(path, PROJECT / "macros")
+        )
     }
 
 

@@ -91,8 +91,11 @@ def home(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> It
         from warehouse.extract import extract
 
         for application in APPLICATIONS:
-            with session(server.url("source"), name="test", read_only=True) as source:
-                extract(application, source, lab.warehouse, "test")
+            with (
+                session(server.url("source"), name="test", read_only=True) as source,
+                session(lab.places.warehouse_url, name="test") as warehouse,
+            ):
+                extract(application, source, warehouse, "test")
     finally:
         lab.close()
     return {

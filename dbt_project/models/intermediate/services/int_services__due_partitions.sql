@@ -24,7 +24,8 @@ limits as (
     select
         {{ utc_date('least(applications.as_of, parameters.as_of)') }} as first_date,
         {{ plus_days(utc_date('greatest(applications.as_of, parameters.as_of)'), -1) }} as last_date,
-        applications.first_date as first_date_with_data
+        applications.first_date as first_date_with_data,
+        {{ utc_date('parameters.as_of') }} < {{ utc_date('applications.as_of') }} as is_back
     from applications
     cross join parameters
 
@@ -40,6 +41,7 @@ ended_days as (
 
 ),
 
+-- Forward, the day that has ended is built anew, and what has no days follows it; back, there is none to follow.
 due as (
 
     select
@@ -57,6 +59,30 @@ due as (
         date as partition_start
     from ended_days
     where date >= first_date_with_data
+    union all
+    select
+        'kpi_comparisons' as mart,
+        null as partition_start
+    from limits
+    where is_back
+    union all
+    select
+        'kpi_correlations' as mart,
+        null as partition_start
+    from limits
+    where is_back
+    union all
+    select
+        'kpi_forecast_accuracy' as mart,
+        null as partition_start
+    from limits
+    where is_back
+    union all
+    select
+        'kpi_forecasts' as mart,
+        null as partition_start
+    from limits
+    where is_back
 
 )
 
