@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.dbt_text import text_of
 from tests.support import Lab, make_database
 from warehouse import demo
 from warehouse.database import Connection
@@ -613,23 +612,20 @@ def files() -> list[Path]:
 RULE = re.compile(r"\bthen\s+'([^']+)'|'([^']+)'\s+as\s+violation\b")
 
 
-def rules() -> set[tuple[str, str]]:
-    """Every test's rules, as its file writes them."""
-    return {
-        (path.stem, case or literal)
-        for path in files()
-        for case, literal in re.findall(
-            r"\bthen\s+'([^']+)'|'([^']+)'\s+as\s+violation\b", text_of(path, PROJECT / "macros")
-        )
-    }
-
-
 @dataclass(frozen=True)
 class Candidate:
     """A candidate that a run built, and the statements that find what is wrong with it, per test."""
 
     warehouse: Connection
     tests: dict[str, str]
+
+    def rules(self) -> set[tuple[str, str]]:
+        """Every test's rules, as its statement writes them."""
+        return {
+            (test, case or literal)
+            for test, statement in self.tests.items()
+            for case, literal in RULE.findall(statement)
+        }
 
     def violations(self, test: str) -> set[str]:
         """Rules that the candidate breaks; each must name the day that it holds back, if its mart has days."""
@@ -666,7 +662,7 @@ def test_a_rule_notices_what_breaks_it(candidate: Candidate, mutation: Mutation)
         assert candidate.warehouse.execute(mutation.statement).rowcount > 0
         found = candidate.violations(mutation.test)
     assert mutation.rule in found
-    assert {(mutation.test, rule) for rule in found} <= rules()
+    assert {(mutation.test, rule) for rule in found} <= candidate.rules()
 
 
 def test_a_good_candidate_breaks_no_rule(candidate: Candidate) -> None:
@@ -674,6 +670,6 @@ def test_a_good_candidate_breaks_no_rule(candidate: Candidate) -> None:
     assert broken == {}
 
 
-def test_every_rule_has_a_mutation() -> None:
-    assert {(mutation.test, mutation.rule) for mutation in MUTATIONS} == rules()
-    assert {test for test, _ in rules()} == {path.stem for path in files()}
+def test_every_rule_has_a_mutation(candidate: Candidate) -> None:
+    assert {(mutation.test, mutation.rule) for mutation in MUTATIONS} == candidate.rules()
+    assert {test for test, _ in candidate.rules()} == {path.stem for path in files()}

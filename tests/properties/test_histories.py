@@ -21,6 +21,9 @@ from hypothesis import strategies as st
 from tests.support import Lab, assert_published, assert_verified, make_database
 from warehouse.server import EmbeddedServer
 
+EMPTIED = ("all",)
+"""So small a world loses a table's last row at times, which an extract asks about."""
+
 IN_CI = 20
 HISTORIES = int(os.environ.get("WEIR_TEST_HISTORIES", IN_CI))
 """How many histories; each has up to four runs of a second or two, and as many verifications of a second."""
@@ -363,12 +366,12 @@ def test_any_history_ends_where_a_build_from_scratch_does(
             as_of += step.passed
             first, last = step.days or (None, None)
             rewind = step.passed < dt.timedelta()
-            lab.run(as_of, gate_open=True, rewind=rewind, from_date=first, to_date=last)
+            lab.run(as_of, gate_open=True, rewind=rewind, from_date=first, to_date=last, force_deletes=EMPTIED)
             assert_verified(lab)
             if step.days is None:
                 assert_published(lab, as_of)
         if history[-1].days is not None:
-            lab.run(as_of, gate_open=True)
+            lab.run(as_of, gate_open=True, force_deletes=EMPTIED)
             assert_verified(lab)
             assert_published(lab, as_of)
     finally:
