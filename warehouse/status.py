@@ -38,6 +38,7 @@ class Freshness:
     last_error: str | None
 
 
+@dataclass(frozen=True)
 class OpenLateData:
     """Partitions that rows of a source table have dirtied and no publication has settled yet."""
 
