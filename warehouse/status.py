@@ -190,7 +190,7 @@ def late_data(warehouse: Connection) -> list[OpenLateData]:
         "select application, source_table, count(distinct mart), count(*), min(dirtied_at) from control.late_data"
         " where state = 'pending' group by application, source_table order by min(dirtied_at), 1, 2"
     ).fetchall()
-    return [OpenLateData(*row) for row in rows]
+    return [OpenLateData(*row) for row in rows]  # type: ignore[arg-type]
 
 
 def quarantine(warehouse: Connection) -> list[QuarantineStatus]:

@@ -1,4 +1,4 @@
-{{ config(severity='warn', meta={'mart': 'kpi_forecast_accuracy', 'reason': 'a series can change its ways at any time'}) }}
+{{ config(severity='warn', meta={'mart': 'kpi_forecast_accuracy', 'reason': 'a series can change its ways'}) }}
 -- The models chosen do no worse than the seasonal naive method on what was held back, beyond what chance does: of one
 -- series and window either may win. Limits and their evidence: docs/decisions/0012.
 with accuracy as (
