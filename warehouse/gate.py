@@ -209,28 +209,30 @@ def record(warehouse: Connection, run_id: str, application: str, checks: Iterabl
     Returns:
         The checks, with the ids of their (first) rows.
     """
-    recorded = []
-    with warehouse.transaction():
-        for check in checks:
-            days = check.partitions or (None,)
-            (first,) = fetch_row(
-                warehouse,
-                "with written as (insert into quality.check_results (run_id, application, mart, partition_start,"
-                " partition_end, check_name, engine, severity, success, observed, expected, reason, failing_rows)"
-                " select %(run)s, %(application)s, %(mart)s, d.first, d.last, %(name)s, %(engine)s, %(severity)s,"
-                " %(success)s, %(observed)s, %(expected)s, %(reason)s, %(failing_rows)s"
-                " from unnest(%(days)s::date[], %(ends)s::date[]) as d (first, last)"
-                " returning check_result_id) select min(check_result_id) from written",
+    recorded = list(checks)
+    with warehouse.transaction(), warehouse.cursor() as cursor:
+        cursor.executemany(
+            "with written as (insert into quality.check_results (run_id, application, mart, partition_start,"
+            " partition_end, check_name, engine, severity, success, observed, expected, reason, failing_rows)"
+            " select %(run)s, %(application)s, %(mart)s, d.first, d.last, %(name)s, %(engine)s, %(severity)s,"
+            " %(success)s, %(observed)s, %(expected)s, %(reason)s, %(failing_rows)s"
+            " from unnest(%(days)s::date[], %(ends)s::date[]) as d (first, last)"
+            " returning check_result_id) select min(check_result_id) from written",
+            [
                 {
                     "run": run_id,
                     "application": application,
                     **{name: getattr(check, name) for name in _RECORDED},
                     "days": list(days),
                     "ends": [_end(check.mart, day) for day in days],
-                },
-            )
-            recorded.append(replace(check, result_id=int(str(first))))
-    return recorded
+                }
+                for check in recorded
+                for days in (check.partitions or (None,),)
+            ],
+            returning=True,
+        )
+        ids = [result.fetchone() for result in cursor.results()] if recorded else []
+    return [replace(check, result_id=int(str(row[0]))) for check, row in zip(recorded, ids, strict=True) if row]
 
 
 _RECORDED = (

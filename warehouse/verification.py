@@ -20,7 +20,7 @@ from typing import Any
 
 from psycopg import Rollback, sql
 
-from warehouse import computed, goal_history, plan
+from warehouse import computed, plan
 from warehouse.catalog import APPLICATIONS, CALENDAR, Mart, mart, marts
 from warehouse.database import Connection
 from warehouse.plan import Parameters, Plan
@@ -355,8 +355,8 @@ def _build(
     """
     _forget(warehouse, area)
     plan.begin(warehouse, parameters, (area,))
-    if area == "scheduling":
-        goal_history.record(warehouse)
+    for record in plan.RECORDED_BEFORE_FACTS.get(area, ()):
+        record(warehouse)
     for model in models:
         if model.schema != "candidate" and "run" not in model.tags:
             _fill(warehouse, model)

@@ -1,8 +1,6 @@
 """Partitions that are weeks and months, made from the days as they will stand."""
 
-from pathlib import Path
-
-from alembic import op
+from models.migrations import apply
 
 revision = "0002"
 down_revision = "0001"
@@ -12,13 +10,9 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply the SQL file of the same name."""
-    _apply(".sql")
+    apply(__file__, ".sql")
 
 
 def downgrade() -> None:
     """Apply the SQL file that takes it back."""
-    _apply(".down.sql")
-
-
-def _apply(suffix: str) -> None:
-    op.get_bind().exec_driver_sql(Path(__file__).with_suffix(suffix).read_text(encoding="utf-8"))
+    apply(__file__, ".down.sql")

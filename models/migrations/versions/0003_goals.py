@@ -1,8 +1,6 @@
 """Goals with their history, and the figures of widgets."""
 
-from pathlib import Path
-
-from alembic import op
+from models.migrations import apply
 
 revision = "0003"
 down_revision = "0002"
@@ -12,13 +10,9 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply the SQL file of the same name."""
-    _apply(".sql")
+    apply(__file__, ".sql")
 
 
 def downgrade() -> None:
     """Apply the SQL file that takes it back."""
-    _apply(".down.sql")
-
-
-def _apply(suffix: str) -> None:
-    op.get_bind().exec_driver_sql(Path(__file__).with_suffix(suffix).read_text(encoding="utf-8"))
+    apply(__file__, ".down.sql")
