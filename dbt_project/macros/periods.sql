@@ -19,9 +19,9 @@
 {%- endmacro %}
 
 {# Of rows (goal_id, timezone, time_period, first_period_start, last_date, touches_from, source_table): the starts of
-the goals' periods that end after touches_from (all of them where it is null) and have begun as of the run, with the
-number of goals, per source_table. Columns partition_start, source_table and row_count. #}
-{% macro touched_goal_periods(relation) -%}
+the goals' periods that end after touches_from (all of them where it is null) and have begun as of an instant, with
+the number of goals, per source_table. Columns partition_start, source_table and row_count. #}
+{% macro touched_goal_periods(relation, as_of) -%}
     (
         select
             touched.date as partition_start,
@@ -33,13 +33,12 @@ number of goals, per source_table. Columns partition_start, source_table and row
                 goals.source_table,
                 days.date
             from {{ relation }} as goals
-            cross join {{ source('control', 'current_run') }} as current_run
             inner join {{ source('control', 'local_days') }} as days
                 on
                     goals.timezone = days.timezone
                     and goals.first_period_start <= days.date
                     and (goals.last_date is null or goals.last_date >= days.date)
-                    and current_run.as_of >= days.starts_at
+                    and {{ as_of }} >= days.starts_at
             left join {{ source('control', 'local_days') }} as last_days
                 on
                     days.timezone = last_days.timezone

@@ -9,6 +9,17 @@
     )
 {%- endmacro %}
 
+{# The latest instant that a partition of the application stands as of, or will: this run's, or where that goes back
+and does not build all, that of what is published. What a changed row touches is dirty up to there. #}
+{% macro latest_as_of(application) -%}
+    (
+        select greatest(current_run.as_of, applications.newest_as_of)
+        from {{ source('control', 'current_run') }} as current_run
+        cross join {{ source('control', 'applications') }} as applications
+        where applications.application = '{{ application }}'
+    )
+{%- endmacro %}
+
 {# Rows of a daily mart from one date to before another as they will stand after this run: the days that it
 rebuilds and that have not failed a check, and the published rows of all others. Where what reads them joins the
 periods that it builds, all rebuilt days are in the range, and saying so would only mislead the planner. #}

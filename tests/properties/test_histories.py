@@ -311,6 +311,14 @@ METRIC = upsert(
     },
 )  # fmt: skip
 
+KPI_GOAL = upsert(
+    "services.kpi_goals", "goal_id",
+    {
+        "goal_id": USERS[0], "name": "goal", "metric_type": "revenue", "created_by": USERS[0], "target_value": "2",
+        "start_date": START.date() - dt.timedelta(days=9), "end_date": START.date() + dt.timedelta(days=9),
+    },
+)  # fmt: skip
+
 numbers = itertools.count(1)
 
 
@@ -346,6 +354,13 @@ def world(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> P
     history=[
         Step([METRIC], dt.timedelta(hours=40), None),
         Step([], dt.timedelta(hours=-30), None),
+    ]
+)
+@example(  # a goal seen by a rebuild as of an earlier instant: days that have ended since are dirty, too
+    history=[
+        Step([METRIC], dt.timedelta(hours=40), None),
+        Step([KPI_GOAL], dt.timedelta(hours=-47), (START.date(), START.date())),
+        Step([], dt.timedelta(hours=48), None),
     ]
 )
 def test_any_history_ends_where_a_build_from_scratch_does(

@@ -12,12 +12,6 @@ affected_goals as (
 
 ),
 
-parameters as (
-
-    select * from {{ source('control', 'current_run') }}
-
-),
-
 changed as (
 
     select
@@ -29,19 +23,18 @@ changed as (
         version_changes.touches_from,
         coalesce(affected_goals.source_table, 'scheduling.goals') as source_table
     from version_changes
-    cross join parameters
     left join affected_goals
         on version_changes.goal_id = affected_goals.goal_id
     -- A version that is not valid yet touches nothing until it is.
     where
         version_changes.touches_from is null
-        or version_changes.valid_from <= parameters.as_of
+        or version_changes.valid_from <= {{ latest_as_of('scheduling') }}
 
 ),
 
 touched as (
 
-    select * from {{ touched_goal_periods('changed') }} as touched
+    select * from {{ touched_goal_periods('changed', latest_as_of('scheduling')) }} as touched
 
 )
 

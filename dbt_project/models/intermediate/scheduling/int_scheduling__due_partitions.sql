@@ -149,7 +149,7 @@ due as (
     select
         'goal_progress_snapshots' as mart,
         touched.partition_start
-    from {{ touched_goal_periods('versions_now_valid') }} as touched
+    from {{ touched_goal_periods('versions_now_valid', '(select through_at from passed)') }} as touched
     union
     select
         'goal_progress_snapshots' as mart,

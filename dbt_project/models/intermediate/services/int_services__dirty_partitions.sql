@@ -15,7 +15,14 @@ metric_changes as (
 
 goals as (
 
-    select * from {{ ref('int_services__kpi_goals') }}
+    select
+        goal_id,
+        service_name,
+        metric_type,
+        unit,
+        first_date,
+        least(end_date, {{ plus_days(utc_date(latest_as_of('services')), -1) }}) as last_date
+    from {{ ref('int_services__kpi_goals') }}
 
 ),
 
@@ -63,8 +70,8 @@ touched as (
     cross join applications
     cross join parameters
     where
-        metrics.recorded_at > least(applications.as_of, parameters.as_of) + interval '24 hours'
-        and metrics.recorded_at <= greatest(applications.as_of, parameters.as_of) + interval '24 hours'
+        metrics.recorded_at > least(applications.oldest_as_of, parameters.as_of) + interval '24 hours'
+        and metrics.recorded_at <= greatest(applications.newest_as_of, parameters.as_of) + interval '24 hours'
 
 ),
 
@@ -149,8 +156,7 @@ days_after as (
         from days as touched
         {{ cross_join_days('touched.date', plus_days('touched.date', anomaly_window_days())) }}
     ) as days_of_windows
-    cross join parameters
-    where days_of_windows.date <= {{ utc_date('parameters.as_of') }}
+    where days_of_windows.date <= {{ utc_date(latest_as_of('services')) }}
 
 ),
 
@@ -200,7 +206,7 @@ goals_changed_within_limits as (
     select
         goals_changed.goal_id,
         greatest(goals_changed.first_date, {{ plus_days('parameters.earliest_date', -1) }}) as first_date,
-        least(goals_changed.last_date, {{ utc_date('parameters.as_of') }}) as last_date
+        least(goals_changed.last_date, {{ utc_date(latest_as_of('services')) }}) as last_date
     from goals_changed
     cross join parameters
 

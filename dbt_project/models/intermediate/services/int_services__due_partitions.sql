@@ -1,9 +1,9 @@
--- One row per mart and day that the clock alone makes due: days that have ended since the last run (or not yet,
--- where the as-of instant has moved back).
+-- One row per mart and day that the clock alone makes due: days that have ended since the instants that partitions
+-- stand as of (or not yet, where the as-of instant has moved back).
 with applications as (
 
     select * from {{ source('control', 'applications') }}
-    where application = 'services' and as_of is not null
+    where application = 'services' and oldest_as_of is not null
 
 ),
 
@@ -22,10 +22,9 @@ goals as (
 limits as (
 
     select
-        {{ utc_date('least(applications.as_of, parameters.as_of)') }} as first_date,
-        {{ plus_days(utc_date('greatest(applications.as_of, parameters.as_of)'), -1) }} as last_date,
-        applications.first_date as first_date_with_data,
-        {{ utc_date('parameters.as_of') }} < {{ utc_date('applications.as_of') }} as is_back
+        {{ utc_date('least(applications.oldest_as_of, parameters.as_of)') }} as first_date,
+        {{ plus_days(utc_date('greatest(applications.newest_as_of, parameters.as_of)'), -1) }} as last_date,
+        applications.first_date as first_date_with_data
     from applications
     cross join parameters
 
@@ -41,7 +40,7 @@ ended_days as (
 
 ),
 
--- Forward, the day that has ended is built anew, and what has no days follows it; back, there is none to follow.
+-- What has no days is of the days that have ended.
 due as (
 
     select
@@ -59,30 +58,14 @@ due as (
         date as partition_start
     from ended_days
     where date >= first_date_with_data
-    union all
+    union
     select
-        'kpi_comparisons' as mart,
+        undated.mart,
         null as partition_start
-    from limits
-    where is_back
-    union all
-    select
-        'kpi_correlations' as mart,
-        null as partition_start
-    from limits
-    where is_back
-    union all
-    select
-        'kpi_forecast_accuracy' as mart,
-        null as partition_start
-    from limits
-    where is_back
-    union all
-    select
-        'kpi_forecasts' as mart,
-        null as partition_start
-    from limits
-    where is_back
+    from ended_days
+    cross join (
+        values ('kpi_comparisons'), ('kpi_correlations'), ('kpi_forecast_accuracy'), ('kpi_forecasts')
+    ) as undated (mart)
 
 )
 
