@@ -76,12 +76,13 @@ def begin(warehouse: Connection, parameters: Parameters, applications: Sequence[
     """Write the run's parameters where models read them.
 
     Raises:
-        ConfigurationError: as_of is before that of the last publication, and rewind is not asked for.
+        ConfigurationError: as_of is before that of the last publication (or of what a rebuild of given days as of an
+            earlier instant has left standing), and rewind is not asked for.
     """
     with warehouse.transaction():
         (last,) = fetch_row(
             warehouse,
-            "select max(as_of) from control.publications where application = any (%s)",
+            "select max(newest_as_of) from control.applications where application = any (%s)",
             (list(applications),),
         )
         if isinstance(last, dt.datetime) and parameters.as_of < last and not parameters.rewind:

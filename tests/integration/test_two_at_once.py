@@ -1,14 +1,21 @@
 """Runs on one warehouse, two at once: the second waits for the first, and no lock outlives its holder.
 
-Belongs here: the lock, and the runs of the core that take it. Does not belong here: the command line and signals
-(``test_cli``), backfills that the UI launches (``test_dagster``).
+Belongs here: the lock, the runs of the core that take it, and runs that two sensors ask for. Does not belong here: the
+command line and signals (``test_cli``), backfills that the UI launches (``test_dagster``).
 """
 
 import datetime as dt
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from orchestration import sensors
+from tests.command_line import REPOSITORY
 from tests.integration.test_incremental import AS_OF
 from tests.support import EARLIEST, Lab
 from warehouse import lock
@@ -65,3 +72,40 @@ def test_no_timeout_of_the_server_ends_a_lock(lab: Lab) -> None:
         check()
         with lock.exclusive(lab.places.warehouse_url, "second", wait=False):
             pass
+
+
+def test_runs_that_two_sensors_ask_for_at_once_follow_each_other(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.write(
+        "insert into services.metrics (service_name, metric_type, value, recorded_at) values ('a', 'revenue', 1, now())"
+    )
+    (tmp_path / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
+    for name, value in {
+        "WEIR_HOME": str(lab.home),
+        "WEIR_WAREHOUSE_URL": lab.server.url("warehouse"),
+        "WEIR_SOURCE_URL": lab.server.url("source"),
+        "DAGSTER_HOME": str(tmp_path),
+        "PYTHONWARNINGS": "ignore",
+    }.items():
+        monkeypatch.setenv(name, value)
+    now = dt.datetime.now(dt.UTC)
+    with pytest.raises(WeirError), Refresh(lab.places, Parameters("killed", now, EARLIEST)) as refresh:
+        for application in refresh.applications:
+            refresh.extract(application)
+            refresh.refresh_facts(application)
+        raise WeirError("which leaves dirty partitions")
+    with dg.DagsterInstance.ephemeral() as instance:  # of two daemons, neither of which sees the other's runs
+        asked = [sensors._request(instance) for _ in range(2)]
+    assert all(isinstance(each, dg.RunRequest) for each in asked)
+    execute = [sys.executable, "-m", "dagster", "job", "execute", "-m", "orchestration.definitions", "-j", "refresh"]
+    runs = [
+        subprocess.Popen(execute, cwd=REPOSITORY, env=os.environ.copy(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in asked
+    ]
+    assert [(run.communicate(timeout=240), run.returncode)[1] for run in runs] == [0, 0]
+    ended = lab.warehouse.execute(
+        "select status, started_at > lag(finished_at) over (order by started_at) from control.runs"
+        " where run_id <> 'killed' order by started_at"
+    ).fetchall()
+    assert ended == [("published", None), ("nothing_to_do", True)]
