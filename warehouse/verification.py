@@ -108,6 +108,11 @@ class _State:
     is_ahead: bool
     """Whether raw has rows that no run has planned for yet: it was interrupted."""
 
+    @property
+    def has_rebuilds(self) -> bool:
+        """Whether given days have been rebuilt since the last run, as of other instants than its own."""
+        return self.own_from != self.own_through
+
     def stands_as_of(self, partition: Partition) -> dt.datetime:
         """Of a rebuild of given days since the last run its own instant, otherwise the last run's."""
         entry = self.ledger.get(partition)
@@ -308,8 +313,10 @@ def _judge(
     may_be_dirty = state.is_ahead or state.is_pending(partition)
     wrong = []
     if entry is None:
-        # Days that are yet to be published may be without any row, and then are not dirty themselves.
-        if stands != NOTHING or not (may_be_dirty or state.pending):
+        # Days that are yet to be published may be without any row, and then are not dirty themselves. So are days
+        # that came to exist when a rebuild of given days was the first to see data.
+        is_to_come = may_be_dirty or state.pending or (state.has_rebuilds and again == NOTHING)
+        if stands != NOTHING or not is_to_come:
             wrong.append("not in the ledger")
     else:
         if stands != entry.content:

@@ -593,9 +593,7 @@ def test_a_second_run_that_does_not_want_to_wait_names_the_first(bench: Bench) -
 def test_an_as_of_before_the_last_publication_needs_rewind(fresh: Bench) -> None:
     fresh.tell(
         fresh.warehouse,
-        "insert into control.publications (run_id, application, mart, partition_start, partition_end, as_of,"
-        " row_count, content_hash, source_row_count)"
-        " values (gen_random_uuid(), 'services', 'kpi_daily', '2026-01-01', '2026-01-01', '2026-01-02Z', 0, '', 0)",
+        "update control.applications set newest_as_of = '2026-01-02Z' where application = 'services'",
     )
     assert fresh.refused("run", "--as-of", "2026-01-01T01:00:00+01:00") == (
         "as-of 2026-01-01T00:00:00+00:00 is before that of the last publication (2026-01-02T00:00:00+00:00); "

@@ -319,6 +319,14 @@ KPI_GOAL = upsert(
     },
 )  # fmt: skip
 
+TASK = upsert(
+    "scheduling.tasks", "task_id",
+    {
+        "task_id": TASKS[0], "user_id": USERS[0], "title": "a", "status": "scheduled",
+        "scheduled_slots": f'[{{"start": "{START.isoformat()}", "end": "2024-03-30T07:00:00Z"}}]',
+    },
+)  # fmt: skip
+
 numbers = itertools.count(1)
 
 
@@ -362,6 +370,9 @@ def world(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> P
         Step([KPI_GOAL], dt.timedelta(hours=-47), (START.date(), START.date())),
         Step([], dt.timedelta(hours=48), None),
     ]
+)
+@example(  # the first data of an application, seen by a rebuild as of an earlier instant
+    history=[Step([TASK], dt.timedelta(hours=-25), (START.date(), START.date()))]
 )
 def test_any_history_ends_where_a_build_from_scratch_does(
     server: EmbeddedServer, world: Path, history: list[Step]

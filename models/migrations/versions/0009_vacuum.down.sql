@@ -1,0 +1,34 @@
+-- Vacuum truncates the marts again.
+do $$
+declare
+    mart regclass;
+begin
+    for mart in
+        select c.oid from pg_class as c where c.relnamespace = 'marts'::regnamespace and c.relkind = 'r'
+    loop
+        execute format('alter table %s reset (vacuum_truncate, toast.vacuum_truncate)', mart);
+    end loop;
+end
+$$;
+
+create or replace function control.make_partition(mart text, month date) returns void
+language plpgsql security definer
+set search_path = pg_catalog, pg_temp set timezone = 'UTC'
+as $$
+declare
+    first date := date_trunc('month', make_partition.month::timestamp);
+    partition text := make_partition.mart || to_char(first::timestamp, '_YYYY_MM');
+begin
+    if not exists (
+        select from pg_class as c
+        where c.relnamespace = 'marts'::regnamespace and c.relname = make_partition.mart and c.relkind = 'p'
+    ) then
+        raise exception 'there is no mart % with monthly partitions', make_partition.mart;
+    end if;
+    execute format(
+        'create table %1$I.%2$I (like %1$I.%3$I including all);'
+        'alter table %1$I.%3$I attach partition %1$I.%2$I for values from (%4$L) to (%5$L)',
+        'marts', partition, make_partition.mart, first, (first + interval '1 month')::date
+    );
+end
+$$;
