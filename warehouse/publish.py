@@ -58,7 +58,8 @@ def publish(
         _make_partitions(warehouse, mart(name), planned[name])
     rows: dict[str, int] = {}
     with warehouse.transaction():
-        _publishable(warehouse, planned)
+        if planned:
+            _publishable(warehouse, planned)
         for name, days in planned.items():
             if days:
                 rows[name] = _replace(warehouse, parameters, mart(name), days)

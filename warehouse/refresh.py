@@ -24,7 +24,6 @@ from warehouse import (
     plan,
     publish,
     quarantine,
-    transform,
     volume,
     warm_up,
 )
@@ -262,13 +261,12 @@ class Refresh:
         with self.stage("build"):
             computed.prepare(self.warehouse, application)
             first = [name for name in part.partitions if name not in later]
-            if selection := transform.selection(self.warehouse, application, first):
-                self.transformer.run(*selection)
+            self.transformer.run(self.warehouse, self.transformer.for_candidates(self.warehouse, application, first))
         if later:
             with self.stage("compute"):
                 computed.fill(self.warehouse, self.parameters, part, self.additive_metric_types, self.say)
             with self.stage("build"):
-                self.transformer.run(*transform.selection(self.warehouse, application, later))
+                self.transformer.run(self.warehouse, later)
         with self.stage("check"):
             checks = gate.reconcile(self.warehouse, part)
             reconciled = list(checks)
