@@ -73,6 +73,7 @@ class Lab:
         ``gate_open`` leaves out the checks of Great Expectations and dbt, which random histories need not
         repeat a thousand times; reconciliation always runs. Blocked applications do not raise.
         """
+        ahead = options.pop("ahead", False)
         instant = dt.datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
         applications = options.pop("applications", APPLICATIONS)
         force_deletes = options.pop("force_deletes", ())
@@ -81,6 +82,8 @@ class Lab:
             gate_left_open() if gate_open else mock.MagicMock(),
             Refresh(self.places, parameters, applications, force_deletes=force_deletes) as refresh,
         ):
+            if ahead:
+                refresh.run_ahead()
             for application in applications:
                 refresh.extract(application)
             if "scheduling" in applications:

@@ -216,6 +216,10 @@ def record_dirty(warehouse: Connection, parameters: Parameters, application: str
     """
     derived = [mart.name for mart in marts(application) if mart.made_from]
     with warehouse.transaction():
+        # Of two applications at once, the other has then read what this one added.
+        warehouse.execute("select pg_advisory_xact_lock(hashtext('weir.local_days'))")
+        _extend_local_days(warehouse, parameters, application)
+    with warehouse.transaction():
         facts_batch, batch_id = fetch_row(
             warehouse,
             "select facts_batch_id, (select max(batch_id) from control.batches where application = %(application)s)"
@@ -225,7 +229,6 @@ def record_dirty(warehouse: Connection, parameters: Parameters, application: str
         assert isinstance(batch_id, int)
         # All batches since the last plan, or, where facts are new, all there are; where there is none, the last again.
         first_batch = 1 if facts_batch is None else min(int(str(facts_batch)) + 1, batch_id)
-        _extend_local_days(warehouse, parameters, application)
         count = warehouse.execute(
             sql.SQL(
                 # Materialized: pushing the limits on days into the view misleads the planner by orders.

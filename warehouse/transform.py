@@ -129,6 +129,7 @@ class Compiled:
 
 
 _compiled: dict[str, Compiled] = {}
+_compiling = threading.Lock()
 _manifests: dict[str, Any] = {}
 
 
@@ -190,8 +191,9 @@ class Transformer:
     def compiled(self) -> Compiled:
         """The project as dbt compiled it: kept, or compiled now."""
         name = compiled_name()
-        if name not in _compiled:
-            _compiled[name] = _kept(PREPARED / name) or _kept(self._state / name) or self._compile_and_keep()
+        with _compiling:
+            if name not in _compiled:
+                _compiled[name] = _kept(PREPARED / name) or _kept(self._state / name) or self._compile_and_keep()
         return _compiled[name]
 
     def _compile_and_keep(self) -> Compiled:
@@ -348,6 +350,7 @@ def _check_columns(warehouse: Connection, model: Model) -> None:
         raise DbtError(f"{model.name} has not the columns that its yml declares: {', '.join(str(w) for (w,) in wrong)}")
 
 
+@cache
 def compiled_name() -> str:
     """File name of what dbt made of this version of the project with this version of dbt."""
     parts = (project_hash(), importlib.metadata.version("dbt-core"), Path(__file__).read_text(encoding="utf-8"))

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from unittest import mock
 
 import pytest
 import yaml
