@@ -172,21 +172,27 @@ class Refresh:
 
     def _work_ahead(self, application: str, steps: Mapping[str, Future[Any]]) -> None:
         try:
-            with session(self.places.warehouse_url, name="weir run", setting="WEIR_WAREHOUSE_URL") as warehouse:
+            with (
+                self._noting(application),
+                session(self.places.warehouse_url, name="weir run", setting="WEIR_WAREHOUSE_URL") as warehouse,
+            ):
                 self._own.warehouse = warehouse
                 self._sessions.append(warehouse)
-                try:
-                    steps["extract"].set_result(self._extract(application))
-                finally:
-                    self._extracting.discard(application)
-                    if not self._extracting:
-                        self._all_extracted.set()
+                steps["extract"].set_result(self._extract(application))
+                self._note_extracted(application)
                 steps["refresh_facts"].set_result(self._take_in(application))
                 steps["build"].set_result(self._plan_and_build(application))
         except BaseException as error:  # told to whoever asks for the steps
+            self._note_extracted(application)
             for step in steps.values():
                 if not step.done():
                     step.set_exception(error)
+
+    def _note_extracted(self, application: str) -> None:
+        """Nothing more comes of the application, or all has."""
+        self._extracting.discard(application)
+        if not self._extracting:
+            self._all_extracted.set()
 
     def _stop_threads(self) -> None:
         """Wait for threads that nobody waits for any more, having cancelled what they do."""
@@ -293,7 +299,9 @@ class Refresh:
         if self._threads:
             self._all_extracted.wait()  # views read what is extracted
         with self._deploying:
-            if not self._deployed:
+            if self._deployed:
+                return
+            with self.stage("facts"):
                 if plan.deploy(self.warehouse, self.transformer, self.parameters):
                     self.say("views made anew: models, settings or time-zone data have changed")
                 self._deployed = True
