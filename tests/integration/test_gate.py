@@ -2,7 +2,7 @@
 
 import datetime as dt
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from unittest import mock
@@ -28,6 +28,7 @@ from warehouse import data_docs, expectations, gate, status
 from warehouse.catalog import APPLICATIONS, CALENDAR, MARTS, Mart, marts
 from warehouse.catalog import mart as mart_of
 from warehouse.checks import Check
+from warehouse.database import Connection
 from warehouse.refresh import Refresh
 from warehouse.transform import DbtError, Transformer
 
@@ -235,14 +236,13 @@ def spoilt(lab: Lab) -> mock.Mock:
     """Makes the candidate of workflow_analytics wrong on 2024-03-03, right after it was built."""
     build = Transformer.run
 
-    def run(self: Transformer, *selection: str) -> object:
-        results = build(self, *selection)
-        if "workflow_analytics" in selection:
+    def run(self: Transformer, warehouse: Connection, names: Collection[str]) -> None:
+        build(self, warehouse, names)
+        if "workflow_analytics" in names:
             lab.warehouse.execute(
                 "update candidate.workflow_analytics set completed_count = completed_count + 1"
                 " where date = '2024-03-03'"
             )
-        return results
 
     return mock.patch.object(Transformer, "run", run)  # type: ignore[return-value]
 
