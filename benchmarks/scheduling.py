@@ -2,9 +2,9 @@
 
 Per size (copies of all users), rounds, interleaved: a new warehouse and a run from scratch, the same marts by hand
 from raw (``scheduling.sql``; its rows are compared with the marts, and any difference ends the benchmark), and a run
-after one changed task. All in this process with everything imported and the compiled project read: timed is from opening the
-warehouse to the end of the run. "marts" is facts, plan and build, what compares with the hand-written SQL; "all" adds
-extract, gate and publication.
+after one changed task. All in this process with everything imported and the compiled project read: timed is from
+opening the warehouse to the end of the run. "marts" is facts, plan and build, what compares with the hand-written SQL;
+"all" adds extract, gate and publication.
 
 Then the widget: raw and marts are filled up to a million daily rows with more copies of the users, and the quick stats
 of one user are read from the mart and, beside it, computed from raw (``scheduling_widget.sql``), which is given an
