@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help demo test mutants hammer soak install lock lint lint-python lint-sql type bench bench-extract bench-scheduling \
+.PHONY: help demo test mutants hammer soak install lock lint lint-python lint-sql type bench bench-changes bench-extract bench-scheduling \
   bench-services bench-workflows down clean
 
 help:  ## list the targets
@@ -58,6 +58,9 @@ type: install  ## mypy, strict
 DATA ?= ../shared/data/real
 bench: install  ## measure the first run and a run with nothing to do (DATA=folder of source tables)
 	$(BIN)/python -m benchmarks.first_run $(DATA)
+
+bench-changes: install  ## measure from one changed task, or 1,000 rows, to published (DATA=folder of source tables)
+	$(BIN)/python -m benchmarks.changes $(DATA)
 
 ROWS ?= 1000000
 bench-extract: install  ## measure extracts beside their floors and dlt (ROWS=number of rows)

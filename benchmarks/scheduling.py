@@ -2,9 +2,9 @@
 
 Per size (copies of all users), rounds, interleaved: a new warehouse and a run from scratch, the same marts by hand
 from raw (``scheduling.sql``; its rows are compared with the marts, and any difference ends the benchmark), and a run
-after one changed task. All in this process with everything imported and dbt's manifest read: timed is from opening the
-warehouse to the end of the run. "marts" is facts, plan and build, what compares with the hand-written SQL; "all" adds
-extract, gate and publication.
+after one changed task. All in this process with everything imported and the compiled project read: timed is from
+opening the warehouse to the end of the run. "marts" is facts, plan and build, what compares with the hand-written SQL;
+"all" adds extract, gate and publication.
 
 Then the widget: raw and marts are filled up to a million daily rows with more copies of the users, and the quick stats
 of one user are read from the mart and, beside it, computed from raw (``scheduling_widget.sql``), which is given an
@@ -263,7 +263,7 @@ def main(data: Path, rounds: int, sizes: list[int], daily_rows: int) -> None:
                 with new_source(server, data, size) as source:
                     if size == sizes[0]:
                         new_warehouse(server)
-                        run(places)  # reads the manifest, fills caches
+                        run(places)  # reads the compiled project, fills caches
                     found = measure(places, server, source, rounds)
                 medians[size] = {name: statistics.median(seconds) for name, seconds in found.items()}
                 table = Table("seconds", "median", "range", box=None)

@@ -244,7 +244,7 @@ def measure(server: EmbeddedServer, home: Path, data: Path, size: int, rounds: i
             fill(source, size)
             schema.migrate(warehouse, server.url("warehouse"))
             places = Places(home, server.url("warehouse"), {APPLICATION: server.url("source")})
-            Transformer(server.url("warehouse"), home / "dbt").manifest()
+            Transformer(server.url("warehouse"), home / "dbt").compiled()
             for stage, seconds in run(places, now(source)).items():
                 note(f"first run: {stage}", seconds)
             warehouse.execute("create schema by_hand")

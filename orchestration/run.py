@@ -17,6 +17,7 @@ def run_in_process(refresh: Refresh, server: EmbeddedServer | None) -> bool:
     Returns:
         Whether every step succeeded.
     """
+    refresh.run_ahead()
     # Importing Dagster is most of a run that has nothing to do.
     with refresh.stage("start"), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -25,7 +25,7 @@ from warehouse.errors import BlockedError
 from warehouse.plan import Parameters
 from warehouse.refresh import Places, Refresh, new_run_id
 from warehouse.server import EmbeddedServer
-from warehouse.transform import Compiled, Transformer
+from warehouse.transform import Transformer
 from warehouse.verification import MartProof, verify
 
 EARLIEST = dt.date(2000, 1, 1)
@@ -73,6 +73,7 @@ class Lab:
         ``gate_open`` leaves out the checks of Great Expectations and dbt, which random histories need not
         repeat a thousand times; reconciliation always runs. Blocked applications do not raise.
         """
+        ahead = options.pop("ahead", False)
         instant = dt.datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
         applications = options.pop("applications", APPLICATIONS)
         force_deletes = options.pop("force_deletes", ())
@@ -81,6 +82,8 @@ class Lab:
             gate_left_open() if gate_open else mock.MagicMock(),
             Refresh(self.places, parameters, applications, force_deletes=force_deletes) as refresh,
         ):
+            if ahead:
+                refresh.run_ahead()
             for application in applications:
                 refresh.extract(application)
             if "scheduling" in applications:
@@ -97,7 +100,7 @@ class Lab:
     def verify(self, **options: Any) -> dict[str, MartProof]:
         """What ``weir verify`` finds, per mart."""
         earliest_date = options.pop("earliest_date", EARLIEST)
-        transformer = _RememberingTransformer(self.places.warehouse_url, self.home / "dbt")
+        transformer = Transformer(self.places.warehouse_url, self.home / "dbt")
         return {proof.mart: proof for proof in verify(self.warehouse, transformer, earliest_date, **options)}
 
     def _see_goals(self) -> None:
@@ -185,18 +188,6 @@ class Lab:
             cursor.executemany(
                 f"insert into control.goal_versions ({columns}, batch_id) values (%s, %s, %s, %s, %s, 0)", history
             )
-
-
-class _RememberingTransformer(Transformer):
-    """Compiles the project once: what models are compiled to is the same in all tests."""
-
-    def compile(self) -> list[Compiled]:
-        if not _compiled:
-            _compiled.extend(super().compile())
-        return _compiled
-
-
-_compiled: list[Compiled] = []
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from psycopg import sql
 
 from warehouse.catalog import mart, marts
-from warehouse.database import Connection
+from warehouse.database import Connection, empty
 from warehouse.plan import Parameters, Plan
 
 
@@ -68,7 +68,7 @@ def fill(
     computed = {name: list(of_mart) for name, of_mart in found.items() if name in wanted}
     with warehouse.transaction(), warehouse.cursor() as cursor:
         for name in wanted:
-            cursor.execute(sql.SQL("truncate {}").format(table(name)))
+            empty(warehouse, table(name))
             columns = _columns(warehouse, name)
             with cursor.copy(sql.SQL("copy {} ({}) from stdin").format(table(name), columns)) as copy:
                 for row in computed[name]:

@@ -147,6 +147,17 @@ def fetch_row(connection: Connection, query: str | sql.Composable, parameters: o
     return tuple(row)
 
 
+SMALL_TABLE = 65536
+"""Bytes; as ``emptied`` of ``macros/materializations.sql`` has it."""
+
+
+def empty(connection: Connection, table: sql.Identifier) -> None:
+    """Delete all rows of a table; of a small one row by row, because to truncate makes new files."""
+    size = "select pg_relation_size(%s::regclass) > %s"
+    is_large = fetch_row(connection, size, (table.as_string(connection), SMALL_TABLE))[0]
+    connection.execute(sql.SQL("truncate {}" if is_large else "delete from {}").format(table))
+
+
 @contextmanager
 def session(url: str, *, name: str, read_only: bool = False, setting: str = "the URL") -> Iterator[Connection]:
     """A connection that is closed at the end."""

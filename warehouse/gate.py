@@ -91,7 +91,7 @@ def dbt_tests(transformer: Transformer, warehouse: Connection, plan: Plan) -> li
     names = [name for name in plan.partitions if mart(name).dated or mart(name).made_from]
     if not names:
         return []
-    return [_dbt_check(warehouse, result, plan) for result in transformer.test(*names)]
+    return [_dbt_check(warehouse, result, plan) for result in transformer.test(warehouse, names)]
 
 
 def _dbt_check(warehouse: Connection, result: NodeResult, plan: Plan) -> Check:

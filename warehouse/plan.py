@@ -15,7 +15,7 @@ from psycopg import sql
 
 from warehouse import goal_history, local_days, schema
 from warehouse.catalog import APPLICATIONS, Mart, marts, source_tables
-from warehouse.database import Connection, fetch_row
+from warehouse.database import Connection, empty, fetch_row
 from warehouse.errors import ConfigurationError
 from warehouse.transform import Transformer, project_hash
 
@@ -172,8 +172,9 @@ def deploy(warehouse: Connection, transformer: Transformer, parameters: Paramete
         if fetch_row(warehouse, "select to_regclass(%s) is not null", (f"raw.{source_tables(application)[0].raw}",))[0]
     ]
     # Only what is missing: making a view anew drops the views of facts that read it.
-    if made := [application for application in deployed if not current or application in views]:
-        transformer.run(*(f"staging.{application}" for application in made))
+    for application in deployed:
+        if not current or application in views:
+            transformer.run(warehouse, {model.name for model in transformer.models_of("staging", application)})
     schema.describe(warehouse, transformer.descriptions(mart.name for mart in marts()))
     return True
 
@@ -200,11 +201,10 @@ def refresh_facts(warehouse: Connection, transformer: Transformer, application: 
     (complete,) = fetch_row(
         warehouse, "select to_regclass(%s) is not null", (f"intermediate.int_{application}__dirty_partitions",)
     )
-    area = f"intermediate.{application}"
-    if complete:
-        transformer.run(f"{area},config.materialized:fact", f"{area},int_{application}__affected_*")
-    else:
-        transformer.run(area)
+    models = transformer.models_of("intermediate", application)
+    keys = f"int_{application}__affected_"
+    kept = {model.name for model in models if model.affected or model.name.startswith(keys)}
+    transformer.run(warehouse, kept if complete else {model.name for model in models})
     return True
 
 
@@ -216,6 +216,10 @@ def record_dirty(warehouse: Connection, parameters: Parameters, application: str
     """
     derived = [mart.name for mart in marts(application) if mart.made_from]
     with warehouse.transaction():
+        # Of two applications at once, the other has then read what this one added.
+        warehouse.execute("select pg_advisory_xact_lock(hashtext('weir.local_days'))")
+        _extend_local_days(warehouse, parameters, application)
+    with warehouse.transaction():
         facts_batch, batch_id = fetch_row(
             warehouse,
             "select facts_batch_id, (select max(batch_id) from control.batches where application = %(application)s)"
@@ -225,7 +229,6 @@ def record_dirty(warehouse: Connection, parameters: Parameters, application: str
         assert isinstance(batch_id, int)
         # All batches since the last plan, or, where facts are new, all there are; where there is none, the last again.
         first_batch = 1 if facts_batch is None else min(int(str(facts_batch)) + 1, batch_id)
-        _extend_local_days(warehouse, parameters, application)
         count = warehouse.execute(
             sql.SQL(
                 # Materialized: pushing the limits on days into the view misleads the planner by orders.
@@ -262,7 +265,7 @@ def record_dirty(warehouse: Connection, parameters: Parameters, application: str
             " where n.nspname = 'intermediate' and c.relkind = 'r' and c.relname like %s",
             (f"int\\_{application}\\_\\_%\\_\\_changes",),
         ).fetchall():
-            warehouse.execute(sql.SQL("truncate {}").format(sql.Identifier("intermediate", str(queue))))
+            empty(warehouse, sql.Identifier("intermediate", str(queue)))
         warehouse.execute(
             "update control.applications set facts_batch_id = %(batch)s, facts_as_of_from = %(as_of)s,"
             " facts_as_of_to = %(as_of)s, first_date = least(first_date,"

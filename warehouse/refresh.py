@@ -5,14 +5,17 @@ themselves, and what calls them (``assets``, ``orchestration``).
 """
 
 import datetime as dt
+import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+import psycopg
 from psycopg.types.json import Jsonb
 
 from warehouse import (
@@ -24,7 +27,6 @@ from warehouse import (
     plan,
     publish,
     quarantine,
-    transform,
     volume,
     warm_up,
 )
@@ -65,6 +67,10 @@ class Outcome:
     def blocked(self) -> list[Check]:
         """The failed checks that hold something back."""
         return [check for check in self.checks if not check.success and check.severity == "block"]
+
+
+STOP_SECONDS = 30
+"""How long an interrupted run waits for its threads, whose statements it cancels."""
 
 
 class Refresh:
@@ -111,6 +117,16 @@ class Refresh:
         """Runs that had not ended though nobody held their lock any more."""
         self._stack = ExitStack()
         self._deployed = False
+        self._clock = _Clock(self.seconds)
+        self._ahead: dict[tuple[str, str], Future[Any]] = {}
+        self._threads: list[threading.Thread] = []
+        self._own = threading.local()
+        self._sessions: list[Connection] = []
+        """What threads work on, for whoever has to stop them."""
+        self._stopping = False
+        self._extracting: set[str] = set()
+        self._all_extracted = threading.Event()
+        self._deploying, self._validating, self._publishing = (threading.Lock() for _ in range(3))
         self._taken_in: set[str] = set()
         """Applications whose facts this run has brought up to date."""
         self._check_lock: Callable[[], None] = lambda: None
@@ -127,18 +143,76 @@ class Refresh:
     def __exit__(self, *exception: object) -> None:
         error = exception[1]
         try:
+            self._stop_threads()
             self._finish(error if isinstance(error, BaseException) else None)
         finally:
             self._stack.close()
 
     @property
     def warehouse(self) -> Connection:
-        """The run's connection to the warehouse; no transaction is open between steps."""
-        assert self._warehouse is not None
-        return self._warehouse
+        """The run's connection to the warehouse, or its thread's; no transaction is open between steps."""
+        own: Connection | None = getattr(self._own, "warehouse", None) or self._warehouse
+        assert own is not None
+        return own
+
+    def run_ahead(self) -> None:
+        """Begin all steps of all applications, each application in a thread; whoever calls a step waits for it.
+
+        Facts wait until everything is extracted; candidates are validated, and marts published, one application at
+        a time: the numbers of publications are then those of their commits, too.
+        """
+        self._extracting = set(self.applications)
+        for application in self.applications:
+            steps: dict[str, Future[Any]] = {name: Future() for name in ("extract", "refresh_facts", "build")}
+            self._ahead |= {(name, application): future for name, future in steps.items()}
+            thread = threading.Thread(target=self._work_ahead, args=(application, steps), name=application, daemon=True)
+            self._threads.append(thread)
+        for thread in self._threads:
+            thread.start()
+
+    def _work_ahead(self, application: str, steps: Mapping[str, Future[Any]]) -> None:
+        try:
+            with (
+                self._noting(application),
+                session(self.places.warehouse_url, name="weir run", setting="WEIR_WAREHOUSE_URL") as warehouse,
+            ):
+                self._own.warehouse = warehouse
+                self._sessions.append(warehouse)
+                steps["extract"].set_result(self._extract(application))
+                self._note_extracted(application)
+                steps["refresh_facts"].set_result(self._take_in(application))
+                steps["build"].set_result(self._plan_and_build(application))
+        except BaseException as error:  # told to whoever asks for the steps
+            self._note_extracted(application)
+            for step in steps.values():
+                if not step.done():
+                    step.set_exception(error)
+
+    def _note_extracted(self, application: str) -> None:
+        """Nothing more comes of the application, or all has."""
+        self._extracting.discard(application)
+        if not self._extracting:
+            self._all_extracted.set()
+
+    def _stop_threads(self) -> None:
+        """Wait for threads that nobody waits for any more, having cancelled what they do."""
+        self._stopping = True
+        self._all_extracted.set()
+        deadline = time.monotonic() + STOP_SECONDS
+        for thread in self._threads:
+            while thread.is_alive() and time.monotonic() < deadline:
+                for connection in [*self._sessions]:
+                    with suppress(psycopg.Error):
+                        connection.cancel_safe(timeout=1)
+                thread.join(0.2)
 
     def extract(self, application: str) -> Batch:
         """Bring ``raw`` up to date."""
+        ahead = self._ahead.get(("extract", application))
+        batch: Batch = ahead.result() if ahead else self._extract(application)
+        return batch
+
+    def _extract(self, application: str) -> Batch:
         with (
             self._noting(application),
             self.stage("extract"),
@@ -149,6 +223,7 @@ class Refresh:
                 setting=f"WEIR_SOURCE_URL_{application.upper()}",
             ) as source,
         ):
+            self._sessions.append(source)
             if plan.is_new(self.warehouse, application):
                 warm_up.begin()
             batch = extract(
@@ -176,6 +251,10 @@ class Refresh:
 
     def refresh_facts(self, application: str) -> bool:
         """Recompute facts of changed rows, the quarantine, and from both what is dirty."""
+        ahead = self._ahead.get(("refresh_facts", application))
+        return bool(ahead.result() if ahead else self._take_in(application))
+
+    def _take_in(self, application: str) -> bool:
         with self._noting(application):
             return self._refresh_facts(application)
 
@@ -185,6 +264,11 @@ class Refresh:
         Raises:
             BlockedError: checks held something back; what passed is published.
         """
+        ahead = self._ahead.get(("build", application))
+        outcome: Outcome = ahead.result() if ahead else self._plan_and_build(application)
+        return outcome
+
+    def _plan_and_build(self, application: str) -> Outcome:
         with self._noting(application):
             return self._build(application)
 
@@ -194,14 +278,16 @@ class Refresh:
         try:
             yield
         except BaseException as error:
+            if self._stopping:  # which says nothing of the application
+                raise
             outcome = self.outcomes[application]
             outcome.error = error
             outcome.status = "blocked" if isinstance(error, BlockedError) else "failed"
             raise
 
     def _refresh_facts(self, application: str) -> bool:
+        self._deploy_once()
         with self.stage("facts"):
-            self._deploy_once()
             changed = plan.refresh_facts(self.warehouse, self.transformer, application)
             quarantine.refresh(self.warehouse, application)
         with self.stage("plan"):
@@ -210,15 +296,19 @@ class Refresh:
         return changed
 
     def _deploy_once(self) -> None:
-        if not self._deployed:
-            if plan.deploy(self.warehouse, self.transformer, self.parameters):
-                self.say("views made anew: models, settings or time-zone data have changed")
-            self._deployed = True
+        if self._threads:
+            self._all_extracted.wait()  # views read what is extracted
+        with self._deploying:
+            if self._deployed:
+                return
+            with self.stage("facts"):
+                if plan.deploy(self.warehouse, self.transformer, self.parameters):
+                    self.say("views made anew: models, settings or time-zone data have changed")
+                self._deployed = True
 
     def _build(self, application: str) -> Outcome:
         outcome = self.outcomes[application]
-        with self.stage("facts"):
-            self._deploy_once()
+        self._deploy_once()
         if application != CALENDAR and application not in self._taken_in:
             # A backfill extracts nothing; but what an earlier run has extracted may still have to be taken in, and
             # the as-of instant has moved on.
@@ -226,9 +316,7 @@ class Refresh:
         with self.stage("plan"):
             outcome.plan = plan.choose(self.warehouse, self.parameters, application)
         if not outcome.plan.count:
-            with self.stage("publish"):
-                self._check_lock()
-                publish.publish(self.warehouse, self.parameters, outcome.plan)
+            self._publish(outcome.plan)
             outcome.status = "nothing_to_do"
             return outcome
         self.say(f"{application}: {outcome.plan.count:,} partitions of {len(outcome.plan.partitions)} marts to build")
@@ -241,9 +329,7 @@ class Refresh:
         if any(check.mart is None for check in outcome.blocked):
             nothing_may = True
         if not nothing_may:
-            with self.stage("publish"):
-                self._check_lock()
-                outcome.rows = publish.publish(self.warehouse, self.parameters, outcome.plan, outcome.held_back)
+            outcome.rows = self._publish(outcome.plan, outcome.held_back)
         if outcome.blocked:
             first = outcome.blocked[0]
             raise BlockedError(
@@ -255,6 +341,11 @@ class Refresh:
         self.say(f"{application}: {sum(outcome.rows.values()):,} rows published")
         return outcome
 
+    def _publish(self, plan: Plan, held_back: dict[str, set[dt.date | None]] | None = None) -> dict[str, int]:
+        with self._publishing, self.stage("publish"):
+            self._check_lock()
+            return publish.publish(self.warehouse, self.parameters, plan, held_back)
+
     def _make(self, outcome: Outcome, part: Plan) -> None:
         """Build a part of the plan, check it, and note what fails."""
         application = outcome.application
@@ -262,13 +353,12 @@ class Refresh:
         with self.stage("build"):
             computed.prepare(self.warehouse, application)
             first = [name for name in part.partitions if name not in later]
-            if selection := transform.selection(self.warehouse, application, first):
-                self.transformer.run(*selection)
+            self.transformer.run(self.warehouse, self.transformer.for_candidates(self.warehouse, application, first))
         if later:
             with self.stage("compute"):
                 computed.fill(self.warehouse, self.parameters, part, self.additive_metric_types, self.say)
             with self.stage("build"):
-                self.transformer.run(*transform.selection(self.warehouse, application, later))
+                self.transformer.run(self.warehouse, later)
         with self.stage("check"):
             checks = gate.reconcile(self.warehouse, part)
             reconciled = list(checks)
@@ -277,6 +367,7 @@ class Refresh:
                 checks += gate.orphans(self.warehouse, application)
             checks += gate.dbt_tests(self.transformer, self.warehouse, part)
             checks += volume.volume(self.warehouse, self.parameters, part)
+        with self._validating, self.stage("check"):
             checks += expectations.validate(
                 self.warehouse,
                 self.places.warehouse_url,
@@ -292,12 +383,15 @@ class Refresh:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Add the time spent inside to the run's seconds of a stage."""
-        started = time.perf_counter()
-        try:
+        """Add the time spent inside to the run's seconds of a stage.
+
+        Raises:
+            WeirError: the run has been interrupted.
+        """
+        if self._stopping:
+            raise WeirError("interrupted")
+        with self._clock.running(name):
             yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
 
     def _open(self) -> None:
         with self.stage("wait"):
@@ -341,6 +435,7 @@ class Refresh:
         )
         path = self.places.home / "first_day"
         if first and (not path.exists() or path.read_text(encoding="utf-8") != first):
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(str(first), encoding="utf-8")
 
     def _finish(self, error: BaseException | None) -> None:
@@ -382,6 +477,35 @@ class Refresh:
                 " where application = %s",
                 (words[:500], outcome.application),
             )
+
+
+class _Clock:
+    """Wall time by stage. Where several run at once, each has its share of it, so that they sum to wall time."""
+
+    def __init__(self, seconds: dict[str, float]) -> None:
+        self._seconds = seconds
+        self._running: list[str] = []
+        self._since = 0.0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def running(self, name: str) -> Iterator[None]:
+        """Note that a stage runs in this thread."""
+        with self._lock:
+            self._share_out()
+            self._running.append(name)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._share_out()
+                self._running.remove(name)
+
+    def _share_out(self) -> None:
+        now = time.perf_counter()
+        for name in self._running:
+            self._seconds[name] = self._seconds.get(name, 0.0) + (now - self._since) / len(self._running)
+        self._since = now
 
 
 def _waves(chosen: Plan, dated: bool) -> Iterator[set[str]]:

@@ -1,11 +1,12 @@
-"""dbt in this process: deploy views, bring facts up to date, build candidates, run dbt's tests.
+"""The dbt project: prepared once per version, then sent model by model.
 
-Belongs here: how dbt is called and what it answers. Does not belong here: which partitions to build
-(``warehouse.plan``) and what failing tests mean (``warehouse.gate``).
+Belongs here: having dbt compile the project, and building models and running data tests from what it compiled.
+Does not belong here: which partitions to build (``warehouse.plan``) and what failing tests mean
+(``warehouse.gate``).
 
-dbt parses the project once per version: the manifest is kept beside the project by the installation (for the
-default name of the database, which is part of it) and otherwise in the state directory. Importing dbt takes
-seconds, so it happens at the first call only, or in a thread while the server works (``warehouse.warm_up``).
+dbt parses and compiles the project when it is installed; a project that has changed since then is compiled by the
+first run, into the state directory. What it compiled depends on nothing of the place: no run needs dbt itself, whose
+import takes seconds and each call of which takes a tenth (docs/decisions/0018).
 
     python -m warehouse.transform
 
@@ -15,20 +16,22 @@ is what the installation calls.
 import contextlib
 import hashlib
 import importlib.metadata
+import json
 import os
 import signal
-import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from psycopg import conninfo
+from psycopg.sql import SQL, Identifier
 
 from warehouse.catalog import mart, marts
 from warehouse.database import ENVIRONMENT, Connection, fetch_row, options_of
@@ -36,19 +39,21 @@ from warehouse.errors import WeirError
 
 PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 PREPARED = PROJECT / "target"
-"""Where the installation keeps the manifest; read, if it is of this version, never needed."""
+"""Where the installation keeps what dbt compiled; read, if it is of this version, never needed."""
 
-DEFAULT_DATABASE = "warehouse"
+ANY_DATABASE = "any_database"
+"""The database's name while compiling; relations are then known by schema and name alone."""
+
+QUERY = "@query@"
+"""Stands for a model's query in its scripts (``dbt_project/analyses/scripts.sql``)."""
 
 
 @dataclass(frozen=True)
 class NodeResult:
-    """What became of one model or test; ``failures`` are a test's failing rows, ``seconds`` wall time."""
+    """What became of a test; ``failures`` are its failing rows."""
 
     name: str
-    resource_type: str
     status: str
-    seconds: float
     failures: int = 0
     message: str = ""
     compiled: str = ""
@@ -56,7 +61,7 @@ class NodeResult:
 
 
 class DbtError(WeirError):
-    """A model that could not be built (not a test that failed)."""
+    """A project that dbt refuses, or a model that could not be built (not a test that failed)."""
 
 
 @cache
@@ -71,119 +76,196 @@ def project_hash() -> str:
 
 
 @dataclass(frozen=True)
-class Compiled:
-    """The SQL of one model that is a table: a fact, a scratch table or a candidate, as ``materialized`` says."""
+class Model:
+    """A compiled model: ``sql`` is its query, ``new`` and ``again`` make and refill its relation."""
 
     name: str
-    schema: str
+    layer: str
+    """staging, intermediate, standing or candidate."""
     area: str
     """Whose it is: an application, or the calendar."""
+    schema: str
     materialized: str
-    tags: frozenset[str]
+    """view, fact, scratch or candidate."""
+    tags: tuple[str, ...]
+    parents: tuple[str, ...]
+    affected: str | None
+    """Of a fact: the model with the keys to recompute."""
+    sql: str
+    before: str
+    """What has to be there before the relation is made."""
+    new: str
+    again: str
+    description: str
+    columns: Mapping[str, tuple[str | None, str]]
+    """Type, where the project gives one, and description of each column."""
+    enforced: bool
+    """Whether these are the columns that the relation must have."""
+
+    @property
+    def relation(self) -> Identifier:
+        """Where its rows are."""
+        return Identifier(self.schema, self.name)
+
+
+@dataclass(frozen=True)
+class DataTest:
+    """A compiled data test: its query gives the rows that fail."""
+
+    name: str
+    of: tuple[str, ...]
+    """Models that it reads."""
+    severity: str
+    meta: Mapping[str, str]
     sql: str
 
 
+@dataclass(frozen=True)
+class Compiled:
+    """The project as dbt compiled it; models in order of their dependencies."""
+
+    models: tuple[Model, ...]
+    tests: tuple[DataTest, ...]
+
+
+_compiled: dict[str, Compiled] = {}
+_compiling = threading.Lock()
 _manifests: dict[str, Any] = {}
 
 
 class Transformer:
-    """dbt, pointed at one warehouse.
+    """The dbt project, for one warehouse.
 
     Args:
-        warehouse_url: libpq URL; the password goes to dbt in an environment variable of this process only.
-        state: folder for dbt's target directory and logs (in WEIR_HOME).
+        warehouse_url: libpq URL; for dbt the password goes into an environment variable of this process only.
+        state: folder for what is compiled, for dbt's target directory and its logs (in WEIR_HOME).
     """
 
     def __init__(self, warehouse_url: str, state: Path) -> None:
         self._parts = conninfo.conninfo_to_dict(warehouse_url)
         self._options = options_of(warehouse_url)
         self._state = state
-        # Of the place where relations live only the database's name is part of a manifest.
-        self._manifest_name = manifest_name(str(self._parts.get("dbname", "")))
 
-    def run(self, *selection: str) -> list[NodeResult]:
-        """Build the selected models in order of their dependencies.
+    def run(self, warehouse: Connection, names: Collection[str]) -> None:
+        """Build models in order of their dependencies, each in a transaction of its own.
 
         Raises:
-            DbtError: a model failed; the message is dbt's own.
+            DbtError: a model could not be built, or has not the columns that its yml declares.
         """
-        return self._invoke("run", *selection)
+        present = {
+            str(name)
+            for (name,) in warehouse.execute(
+                "select relname from pg_class join pg_namespace as n on n.oid = relnamespace where nspname = any (%s)",
+                (["staging", "intermediate", "candidate"],),
+            )
+        }
+        for model in self.compiled().models:
+            if model.name in names:
+                try:
+                    with warehouse.transaction():
+                        _make(warehouse, model, is_new=model.name not in present)
+                except psycopg.Error as error:
+                    raise DbtError(f"{model.name} could not be built: {_one_line(str(error))}") from error
 
-    def test(self, *selection: str) -> list[NodeResult]:
-        """Run the selected data tests; failing ones are results, not errors."""
-        # They make nothing: what relations there are need not be looked up.
-        return self._invoke("test", *selection, "--no-populate-cache", left_out="unit_test")
+    def test(self, warehouse: Connection, names: Collection[str]) -> list[NodeResult]:
+        """Run the data tests of models; failing ones are results, not errors."""
+        results = []
+        for test in self.compiled().tests:
+            if set(test.of).isdisjoint(names):
+                continue
+            query = SQL("select count(*) from ({}) as failing").format(SQL(test.sql))
+            failures = int(str(fetch_row(warehouse, query)[0]))
+            status = "pass" if not failures else "warn" if test.severity == "warn" else "fail"
+            results.append(NodeResult(test.name, status, failures, compiled=test.sql, meta=dict(test.meta)))
+        return results
 
     def unit_test(self) -> list[NodeResult]:
         """Run the models' unit tests, for developers; they need relations that a run has made."""
-        return self._invoke("test", left_out="test")
+        arguments = [*self._flags(), "--exclude-resource-type", "test"]
+        results = [_node_result(result) for result in self._call(self.manifest(), "test", arguments).result or ()]
+        for result in results:
+            if result.status == "error":
+                raise DbtError(f"dbt could not test {result.name}: {_one_line(result.message)}")
+        return results
 
-    def compile(self) -> list[Compiled]:
-        """All models that are tables, in order of their dependencies; nothing is built."""
-        selection = [f"config.materialized:{name}" for name in ("fact", "scratch", "candidate")]
-        results = self._call(self.manifest(), "compile", [*self._flags(), "--select", *selection]).result or ()
+    def compiled(self) -> Compiled:
+        """The project as dbt compiled it: kept, or compiled now."""
+        name = compiled_name()
+        with _compiling:
+            if name not in _compiled:
+                _compiled[name] = _kept(PREPARED / name) or _kept(self._state / name) or self._compile_and_keep()
+        return _compiled[name]
+
+    def _compile_and_keep(self) -> Compiled:
+        compiled = self.compile()
+        keep(compiled, self._state)
+        return compiled
+
+    def compile(self) -> Compiled:
+        """Have dbt parse and compile the whole project; nothing connects.
+
+        Raises:
+            DbtError: dbt refuses it.
+        """
+        manifest = self._call(None, "parse", self._flags(), ANY_DATABASE).result
+        arguments = [*self._flags(), "--no-populate-cache", "--no-introspect"]
+        results = self._call(manifest, "compile", arguments, ANY_DATABASE).result or ()
         nodes = {result.node.unique_id: result.node for result in results}
+        (scripts,) = (json.loads(node.compiled_code) for node in nodes.values() if node.resource_type == "analysis")
         parents = {
             name: [parent for parent in node.depends_on.nodes if parent.startswith("model.")]
-            for name, node in self.manifest().nodes.items()
-            if node.resource_type == "model"
+            for name, node in nodes.items()
         }
-        return [
-            Compiled(
-                node.name, node.schema, node.fqn[2], str(node.config.materialized), frozenset(node.tags),
-                node.compiled_code,
-            )
-            for node in (nodes[name] for name in TopologicalSorter(parents).static_order() if name in nodes)
-        ]  # fmt: skip
+        order = [nodes[name] for name in TopologicalSorter(parents).static_order() if name in nodes]
+        return Compiled(
+            tuple(_model(node, scripts[node.name]) for node in order if node.resource_type == "model"),
+            tuple(_data_test(node) for node in order if node.resource_type == "test"),
+        )
 
     def manifest(self) -> Any:
-        """The parsed project (``dbt.contracts.graph.manifest.Manifest``)."""
-        if self._manifest_name not in _manifests:
-            _manifests[self._manifest_name] = self._kept_manifest() or self._parse()
-        return _manifests[self._manifest_name]
+        """The parsed project (``dbt.contracts.graph.manifest.Manifest``), for calls of dbt itself."""
+        database = str(self._parts.get("dbname", ""))
+        if database not in _manifests:
+            _manifests[database] = self._call(None, "parse", self._flags()).result
+        return _manifests[database]
 
-    def _kept_manifest(self) -> Any:
-        from dbt.contracts.graph.manifest import Manifest
+    def models_of(self, layer: str, area: str) -> list[Model]:
+        """Models of a layer and an application, in order of their dependencies."""
+        return [model for model in self.compiled().models if (model.layer, model.area) == (layer, area)]
 
-        for folder in (PREPARED, self._state):
-            # One that cannot be read is parsed anew: it is a convenience.
-            with contextlib.suppress(OSError, ValueError):
-                return Manifest.from_msgpack((folder / self._manifest_name).read_bytes())
-        return None
+    def for_candidates(self, warehouse: Connection, application: str, names: Iterable[str]) -> set[str]:
+        """What has to be built so that these candidates are.
 
-    def _parse(self) -> Any:
-        manifest = self._call(None, "parse", self._flags()).result
-        keep_manifest(manifest, self._state / self._manifest_name)
-        return manifest
+        With them, what they need of this run alone, and candidates that have no table yet: others may read it.
+        """
+        missing = warehouse.execute(
+            "select name from unnest(%s::text[]) as name where to_regclass('candidate.' || name) is null",
+            ([each.name for each in marts(application)],),
+        )
+        chosen = {*names, *(str(name) for (name,) in missing)}
+        models = {model.name: model for model in self.compiled().models}
+        wanted = [name for name in chosen if mart(name).dated or mart(name).made_from]
+        seen: set[str] = set()
+        while wanted:
+            name = wanted.pop()
+            if name not in seen:
+                seen.add(name)
+                wanted += models[name].parents
+        return chosen | {name for name in seen if "run" in models[name].tags}
 
     def descriptions(self, models: Iterable[str]) -> dict[str, tuple[str, dict[str, str]]]:
         """Descriptions of models and of their columns, as the project's yml files give them."""
-        nodes = {node.name: node for node in self.manifest().nodes.values() if node.resource_type == "model"}
+        known = {model.name: model for model in self.compiled().models}
         return {
-            name: (
-                " ".join(nodes[name].description.split()),
-                {column.name: " ".join(column.description.split()) for column in nodes[name].columns.values()},
-            )
+            name: (known[name].description, {column: text for column, (_, text) in known[name].columns.items()})
             for name in models
         }
 
-    def _invoke(self, command: str, *selection: str, left_out: str | None = None) -> list[NodeResult]:
-        arguments = self._flags()
-        if selection:
-            arguments += ["--select", *selection]
-        if left_out:
-            arguments += ["--exclude-resource-type", left_out]
-        results = [_node_result(result) for result in self._call(self.manifest(), command, arguments).result or ()]
-        for result in results:
-            if result.status == "error":
-                raise DbtError(f"dbt could not build {result.name}: {_one_line(result.message)}")
-        return results
-
-    def _call(self, manifest: Any, command: str, arguments: list[str]) -> Any:
+    def _call(self, manifest: Any, command: str, arguments: list[str], database: str | None = None) -> Any:
         from dbt.cli.main import dbtRunner
 
         _forget_flags_of_earlier_calls()
-        with self._environment(), _interruptible():
+        with self._environment(database), _interruptible():
             answer = dbtRunner(manifest=manifest).invoke([command, *arguments])
         if isinstance(answer.exception, Exception):
             raise DbtError(_one_line(str(answer.exception)))
@@ -205,17 +287,17 @@ class Transformer:
             "--no-use-colors",
             "--no-print",
             "--no-write-json",  # half a second per call, and nobody reads the files
-            "--no-partial-parse",  # whole manifests are kept instead
+            "--no-partial-parse",  # what is compiled is kept instead
         ]  # fmt: skip
 
     @contextmanager
-    def _environment(self) -> Iterator[None]:
+    def _environment(self, database: str | None) -> Iterator[None]:
         parts = self._parts
         values = {
             "DBT_WEIR_HOST": str(parts.get("host", "localhost")),
             "DBT_WEIR_PORT": str(parts.get("port", 5432)),
             "DBT_WEIR_USER": str(parts.get("user", "")),
-            "DBT_WEIR_DATABASE": str(parts.get("dbname", "")),
+            "DBT_WEIR_DATABASE": database or str(parts.get("dbname", "")),
             "DBT_WEIR_SSLMODE": str(parts.get("sslmode", "prefer")),
             "DBT_ENV_SECRET_WEIR_PASSWORD": str(parts.get("password", "")),
             "PGOPTIONS": self._options,
@@ -234,35 +316,104 @@ class Transformer:
                     os.environ[name] = value
 
 
-def selection(warehouse: Connection, application: str, names: Iterable[str]) -> list[str]:
-    """What dbt has to be told so that these candidates are built.
-
-    With them, what they need of this run alone, and candidates that have no table yet: others may read it.
-    """
-    missing = [
-        each.name
-        for each in marts(application)
-        if fetch_row(warehouse, "select to_regclass(%s) is null", (f"candidate.{each.name}",))[0]
-    ]
-    chosen = dict.fromkeys((*names, *missing))
-    return [*chosen, *(f"+{name},tag:run" for name in chosen if mart(name).dated or mart(name).made_from)]
-
-
-def manifest_name(database: str) -> str:
-    """File name of the manifest of this version of project, dbt and Python, for a database of this name."""
-    parts = (project_hash(), importlib.metadata.version("dbt-core"), sys.version, database)
-    return f"manifest-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.msgpack"
+def _make(warehouse: Connection, model: Model, *, is_new: bool) -> None:
+    if is_new:
+        if model.before:
+            warehouse.execute(model.before.encode(), prepare=False)
+        warehouse.execute(model.new.encode(), prepare=False)
+        if model.enforced:
+            _check_columns(warehouse, model)
+        return
+    if model.affected:
+        keys = SQL("select exists (select from {})").format(Identifier(model.schema, model.affected))
+        if not fetch_row(warehouse, keys)[0]:
+            return
+    warehouse.execute(model.again.encode(), prepare=False)
 
 
-def keep_manifest(manifest: Any, path: Path) -> None:
-    """Write a manifest whole or not at all, and drop those of other versions."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as new:
-        new.write(manifest.to_msgpack())
+def _check_columns(warehouse: Connection, model: Model) -> None:
+    """Refuse a relation whose columns are not those that the model's yml declares."""
+    declared = [*model.columns]
+    wrong = warehouse.execute(
+        """
+        select coalesce(made.name, declared.name)
+        from unnest(%s::text[], %s::text[]) as declared (name, type)
+        full join (
+            select attname as name, atttypid from pg_attribute
+            where attrelid = %s::regclass and attnum > 0 and not attisdropped
+        ) as made on made.name = declared.name
+        where made.atttypid is distinct from to_regtype(declared.type)::oid order by 1
+        """,
+        (declared, [model.columns[name][0] for name in declared], f"{model.schema}.{model.name}"),
+    ).fetchall()
+    if wrong:
+        raise DbtError(f"{model.name} has not the columns that its yml declares: {', '.join(str(w) for (w,) in wrong)}")
+
+
+@cache
+def compiled_name() -> str:
+    """File name of what dbt made of this version of the project with this version of dbt."""
+    parts = (project_hash(), importlib.metadata.version("dbt-core"), Path(__file__).read_text(encoding="utf-8"))
+    return f"compiled-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.json"
+
+
+def keep(compiled: Compiled, folder: Path) -> None:
+    """Write what was compiled whole or not at all, and drop that of other versions."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=folder, delete=False, encoding="utf-8") as new:
+        json.dump(asdict(compiled), new)
         os.fchmod(new.fileno(), 0o644)  # an installation may be another user's
-    for old in path.parent.glob("manifest-*.msgpack"):
+    for old in folder.glob("compiled-*.json"):
         old.unlink(missing_ok=True)
-    Path(new.name).rename(path)
+    Path(new.name).rename(folder / compiled_name())
+
+
+def _kept(path: Path) -> Compiled | None:
+    # What cannot be read is compiled anew: it is a convenience.
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return Compiled(
+            tuple(Model(**model) for model in found["models"]), tuple(DataTest(**test) for test in found["tests"])
+        )
+    return None
+
+
+def _model(node: Any, scripts: Mapping[str, str]) -> Model:
+    query = _anywhere(node.compiled_code)
+    # A query may end with a comment.
+    filled = {part: _anywhere(text).replace(QUERY, query + "\n") for part, text in scripts.items()}
+    return Model(
+        name=node.name,
+        layer=node.fqn[1],
+        area=node.fqn[2],
+        schema=node.schema,
+        materialized=str(node.config.materialized),
+        tags=tuple(node.tags),
+        parents=tuple(name.split(".")[-1] for name in node.depends_on.nodes if name.startswith("model.")),
+        affected=node.config.get("affected"),
+        sql=query,
+        **filled,
+        description=" ".join(node.description.split()),
+        columns={
+            column.name: (column.data_type, " ".join(column.description.split())) for column in node.columns.values()
+        },
+        enforced=bool(node.config.contract.enforced),
+    )
+
+
+def _data_test(node: Any) -> DataTest:
+    return DataTest(
+        name=node.name,
+        of=tuple(name.split(".")[-1] for name in node.depends_on.nodes if name.startswith("model.")),
+        severity=str(node.config.severity).lower(),
+        meta={key: str(value) for key, value in (node.config.meta or {}).items()},
+        sql=_anywhere(node.compiled_code),
+    )
+
+
+def _anywhere(text: str) -> str:
+    """SQL without the name of the database, which dbt writes before every relation."""
+    return text.replace(f'"{ANY_DATABASE}".', "")
 
 
 def _forget_flags_of_earlier_calls() -> None:
@@ -300,9 +451,7 @@ def _node_result(result: Any) -> NodeResult:
     node = result.node
     return NodeResult(
         name=node.name,
-        resource_type=str(node.resource_type),
         status=str(result.status),
-        seconds=float(result.execution_time),
         failures=int(result.failures or 0),
         message=str(result.message or ""),
         compiled=str(getattr(node, "compiled_code", "") or ""),
@@ -316,6 +465,4 @@ def _one_line(text: str) -> str:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        # Nothing connects while parsing.
-        transformer = Transformer(f"postgresql://nobody@localhost/{DEFAULT_DATABASE}", Path(folder))
-        keep_manifest(transformer.manifest(), PREPARED / manifest_name(DEFAULT_DATABASE))
+        keep(Transformer("postgresql://nobody@localhost", Path(folder)).compile(), PREPARED)

@@ -22,10 +22,10 @@ from psycopg import Rollback, sql
 
 from warehouse import computed, plan
 from warehouse.catalog import APPLICATIONS, CALENDAR, Mart, mart, marts
-from warehouse.database import Connection
+from warehouse.database import Connection, empty
 from warehouse.plan import Parameters, Plan
 from warehouse.publish import HASH_OF_NOTHING, columns_of, order_free_hash, row_text
-from warehouse.transform import Compiled, Transformer
+from warehouse.transform import Model, Transformer
 
 KEYS_SHOWN = 3
 """Keys named per partition and kind of difference."""
@@ -158,7 +158,7 @@ def verify(
     chosen = _Range(first, last)
     parameters = Parameters(RUN_ID, dt.datetime.min.replace(tzinfo=dt.UTC), earliest_date)
     is_deployed = plan.is_deployed(warehouse, parameters)
-    models = transformer.compile() if is_deployed else []
+    models = [model for model in transformer.compiled().models if model.materialized != "view"] if is_deployed else []
     proofs: list[MartProof] = []
     for area in (*applications, CALENDAR):
         with warehouse.transaction() as transaction:
@@ -235,7 +235,7 @@ def _state(warehouse: Connection, area: str, *, is_deployed: bool) -> _State | N
 
 def _verify(
     warehouse: Connection,
-    models: Sequence[Compiled],
+    models: Sequence[Model],
     parameters: Parameters,
     area: str,
     state: _State,
@@ -345,7 +345,7 @@ def _judge(
 
 def _build(
     warehouse: Connection,
-    models: Sequence[Compiled],
+    models: Sequence[Model],
     parameters: Parameters,
     area: str,
     state: _State,
@@ -408,18 +408,15 @@ def _forget(warehouse: Connection, area: str) -> None:
         warehouse.execute("delete from control.local_days")
 
 
-def _fill(warehouse: Connection, model: Compiled) -> None:
+def _fill(warehouse: Connection, model: Model) -> None:
     """What the model's materialization does in a first run (``macros/materializations.sql``)."""
-    words = {
-        "table": sql.Identifier(model.schema, model.name),
-        "changes": sql.Identifier(model.schema, f"{model.name}__changes"),
-        "query": sql.SQL(model.sql),
-    }
-    warehouse.execute(sql.SQL("truncate {table}").format(**words))
+    changes = sql.Identifier(model.schema, f"{model.name}__changes")
+    words = {"table": model.relation, "changes": changes, "query": sql.SQL(model.sql)}
+    empty(warehouse, model.relation)
     warehouse.execute(sql.SQL("insert into {table} {query}").format(**words))
     warehouse.execute(sql.SQL("analyze {table}").format(**words))
     if model.materialized == "fact":
-        warehouse.execute(sql.SQL("truncate {changes}").format(**words))
+        empty(warehouse, changes)
         warehouse.execute(sql.SQL("insert into {changes} select 1, fact.* from {table} as fact").format(**words))
         warehouse.execute(sql.SQL("analyze {changes}").format(**words))
 

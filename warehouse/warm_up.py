@@ -10,7 +10,7 @@ import os
 import threading
 from functools import cache
 
-LIBRARIES = ("dbt.cli.main", "dbt.adapters.postgres", "great_expectations")
+LIBRARIES = ("great_expectations",)
 """In the order of their use; one thread imports them in turn, so that no two imports wait for each other."""
 
 

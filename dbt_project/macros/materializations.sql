@@ -6,95 +6,112 @@ fact       a table of resolved rows, kept from run to run; only rows of the affe
            the difference goes to <fact>__changes (_sign -1: no longer so, +1: so now) in the same transaction,
            where the dirty partitions are read from
 candidate  a table of the run's partitions, with the columns of the contract, that the gate checks
+
+What each of them sends is made by script(), from a model's configuration and its compiled query. Runs send the same
+scripts by themselves: analyses/scripts.sql writes them down when the project is prepared.
 #}
 
-{% macro _make_unlogged_table(relation, sql) %}
-    {# Emptied and filled, not dropped: views that read it stay. A changed model comes with an empty schema. #}
-    create unlogged table if not exists {{ relation }} as {{ sql }} with no data;
-    truncate {{ relation }};
-    insert into {{ relation }} {{ sql }};
-    analyze {{ relation }};
-{% endmacro %}
+{% macro script(relation, config, affected, sql, is_new) -%}
+    {%- if config.materialized == 'fact' -%}
+        {%- set changes = relation.incorporate(path={'identifier': relation.identifier ~ '__changes'}) -%}
+        {%- if is_new -%}
+            {{ weir.new_fact_script(relation, changes, config, sql) }}
+        {%- else -%}
+            {{ weir.changed_fact_script(relation, changes, config, affected, sql) }}
+        {%- endif -%}
+    {%- elif config.materialized == 'view' -%}
+        create or replace view {{ relation }} as {{ sql }};
+    {%- elif is_new -%}
+        create unlogged table {{ relation }} as {{ sql }};
+        analyze {{ relation }};
+    {%- else -%}
+        {#- Emptied and filled, not dropped: views that read it stay. A changed model comes with an empty schema. -#}
+        {{ weir.emptied(relation) }}
+        insert into {{ relation }} {{ sql }};
+        analyze {{ relation }};
+    {%- endif -%}
+{%- endmacro %}
 
-{% materialization scratch, default %}
-    {%- set target_relation = this.incorporate(type='table') -%}
-    {{ run_hooks(pre_hooks) }}
-    {% call statement('main') %}{{ _make_unlogged_table(target_relation, sql) }}{% endcall %}
-    {{ run_hooks(post_hooks) }}
-    {% do adapter.commit() %}
-    {{ return({'relations': [target_relation]}) }}
-{% endmaterialization %}
-
-{% materialization candidate, default %}
-    {%- set target_relation = this.incorporate(type='table') -%}
-    {{ run_hooks(pre_hooks) }}
-    {% if config.get('contract').enforced %}{{ get_assert_columns_equivalent(sql) }}{% endif %}
-    {% call statement('main') %}{{ _make_unlogged_table(target_relation, sql) }}{% endcall %}
-    {{ run_hooks(post_hooks) }}
-    {% do adapter.commit() %}
-    {{ return({'relations': [target_relation]}) }}
-{% endmaterialization %}
-
-{# A sample of a large table costs more than the change of a row: what trickles in is left to the server. #}
-{% macro _analyze_where_much_is_new(relation, new_rows) %}
+{# To truncate makes new files, which costs as much as to delete hundreds of rows. As warehouse/database.py has it. #}
+{% macro emptied(relation) -%}
     do $$
     begin
-        if 20 * (select count(*) from {{ new_rows }}) > (
+        if pg_relation_size('{{ relation }}') > 65536 then
+            truncate {{ relation }};
+        else
+            delete from {{ relation }};
+        end if;
+    end
+    $$;
+{%- endmacro %}
+
+{# Everything is new: there is nothing to compare it with. #}
+{% macro new_fact_script(relation, changes, config, sql) -%}
+    create table {{ relation }} as {{ sql }};
+    create table {{ changes }} as select 1 as _sign, fact.* from {{ relation }} as fact;
+    {% for columns in config.get('indexed_by') or [] %}
+        create index on {{ relation }} ({{ columns }});
+    {% endfor %}
+    create index on {{ relation }} ({{ config.key }});
+    analyze {{ relation }};
+    analyze {{ changes }};
+{%- endmacro %}
+
+{% macro changed_fact_script(relation, changes, config, affected, sql) -%}
+    {%- set is_affected -%}
+        fact.{{ config.key }} in (select affected.{{ config.key }} from {{ affected }} as affected)
+    {%- endset -%}
+    drop table if exists pg_temp.recomputed;
+    create temp table recomputed as {{ sql }};
+    analyze recomputed;
+    insert into {{ changes }}
+    select -1, gone.*
+    from (
+        select fact.* from {{ relation }} as fact where {{ is_affected }}
+        except all
+        select * from recomputed
+    ) as gone;
+    insert into {{ changes }}
+    select 1, new.*
+    from (
+        select * from recomputed
+        except all
+        select fact.* from {{ relation }} as fact where {{ is_affected }}
+    ) as new;
+    delete from {{ relation }} as fact where {{ is_affected }};
+    insert into {{ relation }} select * from recomputed;
+    {# A sample of a large table costs more than the change of a row: what trickles in is left to the server. -#}
+    do $$
+    begin
+        if 20 * (select count(*) from recomputed) > (
             select reltuples from pg_class where oid = '{{ relation }}'::regclass
         ) then
             analyze {{ relation }};
         end if;
     end
     $$;
-{% endmacro %}
+    analyze {{ changes }};
+    drop table recomputed;
+{%- endmacro %}
+
+{% materialization scratch, default %}
+    {{ return(weir.make(this, sql)) }}
+{% endmaterialization %}
+
+{% materialization candidate, default %}
+    {% if config.get('contract').enforced %}{{ get_assert_columns_equivalent(sql) }}{% endif %}
+    {{ return(weir.make(this, sql)) }}
+{% endmaterialization %}
 
 {% materialization fact, default %}
-    {%- set target_relation = this.incorporate(type='table') -%}
-    {%- set changes = this.incorporate(path={'identifier': this.identifier ~ '__changes'}, type='table') -%}
-    {%- set key = config.require('key') -%}
-    {%- set affected = ref(config.require('affected')) -%}
-    {%- set existing = load_cached_relation(this) -%}
+    {{ return(weir.make(this, sql, ref(config.require('affected')))) }}
+{% endmaterialization %}
+
+{% macro make(this, sql, affected=none) %}
+    {%- set is_new = load_cached_relation(this) is none -%}
     {{ run_hooks(pre_hooks) }}
-    {% call statement('main') %}
-        {% if existing is none %}
-            {# Everything is new: there is nothing to compare it with. #}
-            create table {{ target_relation }} as {{ sql }};
-            create table {{ changes }} as select 1 as _sign, fact.* from {{ target_relation }} as fact;
-            {% for columns in config.get('indexed_by', []) %}
-                create index on {{ target_relation }} ({{ columns }});
-            {% endfor %}
-            create index on {{ target_relation }} ({{ key }});
-            analyze {{ target_relation }};
-            analyze {{ changes }};
-        {% else %}
-            drop table if exists pg_temp.recomputed;
-            create temp table recomputed as {{ sql }};
-            analyze recomputed;
-            insert into {{ changes }}
-            select -1, gone.*
-            from (
-                select fact.* from {{ target_relation }} as fact
-                where fact.{{ key }} in (select affected.{{ key }} from {{ affected }} as affected)
-                except all
-                select * from recomputed
-            ) as gone;
-            insert into {{ changes }}
-            select 1, new.*
-            from (
-                select * from recomputed
-                except all
-                select fact.* from {{ target_relation }} as fact
-                where fact.{{ key }} in (select affected.{{ key }} from {{ affected }} as affected)
-            ) as new;
-            delete from {{ target_relation }} as fact
-            where fact.{{ key }} in (select affected.{{ key }} from {{ affected }} as affected);
-            insert into {{ target_relation }} select * from recomputed;
-            {{ _analyze_where_much_is_new(target_relation, 'recomputed') }}
-            analyze {{ changes }};
-            drop table recomputed;
-        {% endif %}
-    {% endcall %}
+    {% call statement('main') %}{{ weir.script(this, model.config, affected, sql, is_new) }}{% endcall %}
     {{ run_hooks(post_hooks) }}
     {% do adapter.commit() %}
-    {{ return({'relations': [target_relation]}) }}
-{% endmaterialization %}
+    {{ return({'relations': [this.incorporate(type='table')]}) }}
+{% endmacro %}

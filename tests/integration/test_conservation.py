@@ -9,6 +9,7 @@ import pytest
 
 from tests.support import Lab, make_database
 from warehouse import demo
+from warehouse.catalog import MARTS
 from warehouse.database import Connection
 from warehouse.server import EmbeddedServer
 from warehouse.transform import PROJECT
@@ -647,7 +648,8 @@ def candidate(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) 
         refresh = lab.run(demo.AS_OF, gate_open=True)
         assert {outcome.status for outcome in refresh.outcomes.values()} == {"published"}
         names = {path.stem for path in files()}
-        results = [result for result in refresh.transformer.test("candidate") if result.name in names]
+        candidates = [mart.name for mart in MARTS]
+        results = [each for each in refresh.transformer.test(lab.warehouse, candidates) if each.name in names]
         assert {result.name: result.status for result in results} == dict.fromkeys(names, "pass")
         yield Candidate(lab.warehouse, {result.name: result.compiled for result in results})
     finally:

@@ -1,6 +1,6 @@
 """The same rows give the same marts, byte for byte, whatever they were loaded with, in and by.
 
-All that must not matter is changed at once: the order and the batches of rows, the number of dbt's threads, the
+All that must not matter is changed at once: the order and the batches of rows, the number of threads, the
 locale of the database, and time zone, DateStyle and formats of servers, sessions and process.
 """
 
@@ -18,7 +18,6 @@ from tests.support import Lab, assert_verified
 from warehouse import schema
 from warehouse.catalog import SOURCE_TABLES
 from warehouse.database import connect
-from warehouse.transform import Transformer
 
 ELSEWHERE = {
     "timezone": "Asia/Kathmandu",
@@ -62,20 +61,12 @@ def elsewhere(lab: Lab) -> Iterator[Lab]:
 
 @contextmanager
 def another_process() -> Iterator[None]:
-    """dbt with one thread, in a process of another zone and language."""
-    flags = Transformer._flags
-
-    def with_one_thread(self: Transformer) -> list[str]:
-        return [*flags(self), "--threads", "1"]
-
+    """A process of another zone and language."""
     environment = {
         "TZ": "America/St_Johns", "LC_ALL": "tr_TR.UTF-8", "PGTZ": "Asia/Tokyo", "PGDATESTYLE": "German",
         "PGOPTIONS": "-c timezone=Africa/Cairo",
     }  # fmt: skip
-    with (
-        mock.patch.object(Transformer, "_flags", with_one_thread),
-        mock.patch.dict(os.environ, environment),
-    ):
+    with mock.patch.dict(os.environ, environment):
         time.tzset()
         yield
     time.tzset()
@@ -107,7 +98,7 @@ def test_nothing_but_rows_and_the_as_of_instant_decides_what_is_published(elsewh
     with another_process():
         for odd in (True, False):
             reversed_rows(lab, odd=odd)
-            lab.run(AS_OF, gate_open=True)
+            lab.run(AS_OF, gate_open=True, ahead=True)
         assert_verified(lab)
     with psycopg.connect(lab.server.url("warehouse")) as connection:
         for setting, value in ELSEWHERE.items():

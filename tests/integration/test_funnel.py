@@ -146,8 +146,8 @@ def built(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> I
         lab.write(*statements())
         refresh = lab.run(AS_OF, gate_open=True, applications=("workflows",))
         assert refresh.outcomes["workflows"].status == "published"
-        (result,) = refresh.transformer.run("int_workflows__step_visits")
-        yield Built(lab, result.compiled)
+        models = {model.name: model for model in refresh.transformer.compiled().models}
+        yield Built(lab, models["int_workflows__step_visits"].sql)
     finally:
         lab.close()
 

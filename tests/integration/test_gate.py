@@ -2,7 +2,8 @@
 
 import datetime as dt
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -27,8 +28,9 @@ from warehouse import data_docs, expectations, gate, status
 from warehouse.catalog import APPLICATIONS, CALENDAR, MARTS, Mart, marts
 from warehouse.catalog import mart as mart_of
 from warehouse.checks import Check
+from warehouse.database import Connection
 from warehouse.refresh import Refresh
-from warehouse.transform import Transformer
+from warehouse.transform import DbtError, Transformer
 
 GOALS = (
     "insert into services.kpi_goals (goal_id, name, metric_type, target_value, start_date, end_date, created_by) values"
@@ -234,14 +236,13 @@ def spoilt(lab: Lab) -> mock.Mock:
     """Makes the candidate of workflow_analytics wrong on 2024-03-03, right after it was built."""
     build = Transformer.run
 
-    def run(self: Transformer, *selection: str) -> object:
-        results = build(self, *selection)
-        if "workflow_analytics" in selection:
+    def run(self: Transformer, warehouse: Connection, names: Collection[str]) -> None:
+        build(self, warehouse, names)
+        if "workflow_analytics" in names:
             lab.warehouse.execute(
                 "update candidate.workflow_analytics set completed_count = completed_count + 1"
                 " where date = '2024-03-03'"
             )
-        return results
 
     return mock.patch.object(Transformer, "run", run)  # type: ignore[return-value]
 
@@ -344,3 +345,37 @@ def test_the_unit_tests_of_the_models_pass(lab: Lab) -> None:
     results = refresh.transformer.unit_test()
     assert len(results) >= 15
     assert {result.name: result.status for result in results if result.status != "pass"} == {}
+
+
+def test_dbt_itself_builds_what_runs_build(lab: Lab) -> None:
+    lab.write(*BEGINNING)
+    transformer = lab.run(AS_OF, gate_open=True).transformer
+    names = [mart.name for mart in MARTS if not mart.computed]
+    built = {name: _rows_as_text(lab, name) for name in names}
+    assert any(built.values())
+    results = transformer._call(transformer.manifest(), "run", transformer._flags()).result
+    assert {str(result.status) for result in results} == {"success"}
+    assert {name: _rows_as_text(lab, name) for name in names} == built
+
+
+def _rows_as_text(lab: Lab, name: str) -> list[tuple[object, ...]]:
+    volatile = "".join(f" - '{column}'" for column in mart_of(name).volatile)
+    return lab.warehouse.execute(
+        f"select to_jsonb(c){volatile} as row from candidate.{name} as c order by 1"
+    ).fetchall()
+
+
+def test_a_model_with_other_columns_than_it_declares_is_not_built(lab: Lab) -> None:
+    lab.write(*BEGINNING)
+    compiled = Transformer(lab.places.warehouse_url, lab.home / "dbt").compiled()
+    models = tuple(
+        replace(model, columns={**model.columns, "timezone": ("integer", ""), "email": ("text", "")})
+        if model.name == "dim_user"
+        else model
+        for model in compiled.models
+    )
+    with (
+        mock.patch.object(Transformer, "compiled", return_value=replace(compiled, models=models)),
+        pytest.raises(DbtError, match="dim_user has not the columns that its yml declares: email, timezone"),
+    ):
+        lab.run(AS_OF, gate_open=True)

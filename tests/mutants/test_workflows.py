@@ -212,8 +212,7 @@ def built(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> I
         refresh = lab.run(AS_OF, gate_open=True, applications=(APPLICATION,))
         assert refresh.outcomes[APPLICATION].status == "published"
         assert_published(lab, AS_OF, applications=(APPLICATION,))
-        results = refresh.transformer._invoke("compile", *ORDER)
-        queries = {result.name: result.compiled for result in results}
+        queries = {model.name: model.sql for model in refresh.transformer.compiled().models}
         yield Built(lab, {name: queries[name] for name in ORDER}, {name: rows(lab, name) for name in RESULTS})
     finally:
         lab.close()

@@ -6,18 +6,19 @@ direction of imports, dependencies: each has a test file of its own.
 
 import ast
 import fnmatch
+import json
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from unittest import mock
 
 import pytest
 import yaml
 
 from orchestration import dagster_home
 from warehouse import data_docs, expectations
-from warehouse.transform import PROJECT, Transformer
+from warehouse.transform import ANY_DATABASE, PROJECT, QUERY, Transformer, _kept, keep
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 IGNORED = [
@@ -159,20 +160,26 @@ def test_calls_of_dbt_do_not_grow_slower(tmp_path: Path) -> None:
     from dbt.adapters.base import impl
 
     transformer = Transformer("postgresql://nobody@localhost/warehouse", tmp_path)
-    transformer._parse()
-    transformer._parse()
+    transformer._call(None, "parse", transformer._flags())
+    transformer._call(None, "parse", transformer._flags())
     names = [flag["name"] for flag in impl.DEFAULT_BASE_BEHAVIOR_FLAGS]
     assert len(names) <= len(set(names)) + 1  # those of the last call, no more
 
 
-def test_a_kept_manifest_is_the_parsed_one(tmp_path: Path) -> None:
+def test_what_is_kept_of_the_project_is_what_dbt_compiled(tmp_path: Path) -> None:
     transformer = Transformer("postgresql://nobody@localhost/warehouse", tmp_path)
-    parsed = transformer._parse()
-    kept = list(tmp_path.glob("manifest-*.msgpack"))
-    assert len(kept) == 1
-    with mock.patch("warehouse.transform.PREPARED", tmp_path):
-        again = Transformer("postgresql://nobody@localhost/warehouse", tmp_path / "other")._kept_manifest()
-    assert again.nodes.keys() == parsed.nodes.keys()
-    kept[0].write_bytes(b"cut short")
-    with mock.patch("warehouse.transform.PREPARED", tmp_path):
-        assert transformer._kept_manifest() is None
+    compiled = transformer.compile()
+    assert len(compiled.models) > 80 and len(compiled.tests) > 40
+    keep(compiled, tmp_path)
+    (kept,) = tmp_path.glob("compiled-*.json")
+    found = _kept(kept)
+    assert found is not None
+    assert json.dumps(asdict(found)) == json.dumps(asdict(compiled))
+    kept.write_text("cut short", encoding="utf-8")
+    assert _kept(kept) is None
+
+
+def test_what_is_compiled_depends_on_nothing_of_the_place(tmp_path: Path) -> None:
+    text = json.dumps(asdict(Transformer("postgresql://nobody@localhost/warehouse", tmp_path).compiled()))
+    assert ANY_DATABASE not in text
+    assert QUERY not in text
