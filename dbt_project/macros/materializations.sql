@@ -4,7 +4,7 @@ Three materializations, because none of dbt's own rebuilds a partition or tells 
 scratch    a table of this run only, filled anew (keys to recompute, fragments of the run's days)
 fact       a table of resolved rows, kept from run to run; only rows of the affected keys are recomputed, and
            the difference goes to <fact>__changes (_sign -1: no longer so, +1: so now) in the same transaction,
-           where the dirty partitions are read from
+           where the dirty partitions are read from; of new facts nothing does (macro fact_changes)
 candidate  a table of the run's partitions, with the columns of the contract, that the gate checks
 #}
 
@@ -54,19 +54,21 @@ candidate  a table of the run's partitions, with the columns of the contract, th
     {%- set key = config.require('key') -%}
     {%- set affected = ref(config.require('affected')) -%}
     {%- set existing = load_cached_relation(this) -%}
+    {#- Made by an earlier run that was interrupted, facts are still new. #}
+    {%- set facts_are_known -%} {{ facts_batch(model.fqn[2]) }} >= 0 {%- endset -%}
     {{ run_hooks(pre_hooks) }}
     {% call statement('main') %}
         {% if existing is none %}
-            {# Everything is new: there is nothing to compare it with. #}
             create table {{ target_relation }} as {{ sql }};
-            create table {{ changes }} as select 1 as _sign, fact.* from {{ target_relation }} as fact;
+            create table {{ changes }} as select 1 as _sign, fact.* from {{ target_relation }} as fact with no data;
             {% for columns in config.get('indexed_by', []) %}
                 create index on {{ target_relation }} ({{ columns }});
             {% endfor %}
             create index on {{ target_relation }} ({{ key }});
             analyze {{ target_relation }};
-            analyze {{ changes }};
         {% else %}
+            {# A few keys out of tables that are in memory for the most part. #}
+            set local random_page_cost = 1.1;
             drop table if exists pg_temp.recomputed;
             create temp table recomputed as {{ sql }};
             analyze recomputed;
@@ -77,7 +79,8 @@ candidate  a table of the run's partitions, with the columns of the contract, th
                 where fact.{{ key }} in (select affected.{{ key }} from {{ affected }} as affected)
                 except all
                 select * from recomputed
-            ) as gone;
+            ) as gone
+            where {{ facts_are_known }};
             insert into {{ changes }}
             select 1, new.*
             from (
@@ -85,7 +88,8 @@ candidate  a table of the run's partitions, with the columns of the contract, th
                 except all
                 select fact.* from {{ target_relation }} as fact
                 where fact.{{ key }} in (select affected.{{ key }} from {{ affected }} as affected)
-            ) as new;
+            ) as new
+            where {{ facts_are_known }};
             delete from {{ target_relation }} as fact
             where fact.{{ key }} in (select affected.{{ key }} from {{ affected }} as affected);
             insert into {{ target_relation }} select * from recomputed;
