@@ -111,14 +111,18 @@ events_used as (
 
 ),
 
--- Between the first and the last day by instants, which compare faster than dates are made.
+-- From the first day through the last by instants, which compare faster than dates are made. (Coalesce, because of a
+-- range that it does not know a planner expects a handful, and sorts.)
 actions as (
 
     select (occurred_at at time zone 'UTC')::date as date, step_id, event_type, count(*) as event_count
     from events
     where event_type not like 'step%' and left_out is null
-        and occurred_at >= (select min(date)::timestamp at time zone 'UTC' from action_days)
-        and occurred_at < (select (max(date) + 1)::timestamp at time zone 'UTC' from action_days)
+        and coalesce(
+            occurred_at >= (select min(date)::timestamp at time zone 'UTC' from action_days)
+            and occurred_at < (select (max(date) + 1)::timestamp at time zone 'UTC' from action_days),
+            false
+        )
     group by (occurred_at at time zone 'UTC')::date, step_id, event_type
 
 ),

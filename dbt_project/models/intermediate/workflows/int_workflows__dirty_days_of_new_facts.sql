@@ -1,5 +1,5 @@
 -- One row per mart, partition and source table that facts have rows for, where they were made of all rows and nothing
--- is planned yet. What is new has nothing to be set against, and is only counted.
+-- is planned yet. What is new has nothing to be set against: its rows are counted.
 with executions as (
 
     select * from {{ ref('int_workflows__executions') }}
@@ -31,51 +31,6 @@ days as (
 
 ),
 
-days_of_executions as (
-
-    select
-        execution_id,
-        enrolled_date as date
-    from executions
-    union
-    select
-        execution_id,
-        ended_date as date
-    from executions
-    where
-        ended_at is not null
-        and status <> 'active'
-    union
-    select
-        execution_id,
-        goal_date as date
-    from executions
-    where goal_reached_at is not null
-
-),
-
-visits_of_executions as (
-
-    select
-        enrolled_date,
-        execution_id,
-        count(microseconds_in_step) as completed_count,
-        count(case when outcome <> 'skipped' then 1 end) as entered_count
-    from visits
-    group by enrolled_date, execution_id
-
-),
-
-actions_of_executions as (
-
-    select
-        date,
-        execution_id
-    from action_events
-    group by date, execution_id
-
-),
-
 counted as (
 
     select
@@ -86,50 +41,45 @@ counted as (
     group by enrolled_date
     union all
     select
-        'completed' as what,
+        case when status = 'completed' then 'completed' else 'ended otherwise' end as what,
         ended_date as day,
         count(*) as row_count
     from executions
     where
         ended_at is not null
-        and status = 'completed'
-    group by ended_date
+        and status <> 'active'
+    group by case when status = 'completed' then 'completed' else 'ended otherwise' end, ended_date
     union all
     select
-        'enrolled, ended or at a goal' as what,
-        date as day,
+        'goal reached' as what,
+        goal_date as day,
         count(*) as row_count
-    from days_of_executions
-    group by date
+    from executions
+    where goal_reached_at is not null
+    group by goal_date
     union all
     select
-        'visited' as what,
+        case
+            when outcome = 'skipped' then 'step skipped'
+            when microseconds_in_step is null then 'step entered'
+            else 'step completed'
+        end as what,
         enrolled_date as day,
         count(*) as row_count
-    from visits_of_executions
-    group by enrolled_date
-    union all
-    select
-        'step completed' as what,
-        enrolled_date as day,
-        count(*) as row_count
-    from visits_of_executions
-    where completed_count > 0
-    group by enrolled_date
-    union all
-    select
-        'step entered' as what,
-        enrolled_date as day,
-        count(*) as row_count
-    from visits_of_executions
-    where entered_count > 0
-    group by enrolled_date
+    from visits
+    group by
+        case
+            when outcome = 'skipped' then 'step skipped'
+            when microseconds_in_step is null then 'step entered'
+            else 'step completed'
+        end,
+        enrolled_date
     union all
     select
         'acted' as what,
         date as day,
         count(*) as row_count
-    from actions_of_executions
+    from action_events
     group by date
 
 ),
@@ -165,14 +115,14 @@ active_runs as (
 
 dirty as (
 
-    {% for mart, what, date in [
-        ('workflow_executions', 'enrolled', 'day'),
-        ('workflow_analytics', 'enrolled, ended or at a goal', 'day'),
-        ('workflow_analytics_hourly', 'enrolled, ended or at a goal', 'day'),
-        ('workflow_step_metrics', 'enrolled', 'day'),
-        ('duration_histogram', 'completed', 'day'),
-        ('workflow_analytics_weekly', 'enrolled', week_of('day')),
-        ('workflow_analytics_monthly', 'enrolled', month_of('day')),
+    {% for mart, whats, date in [
+        ('workflow_executions', ['enrolled'], 'day'),
+        ('workflow_analytics', ['enrolled', 'completed', 'ended otherwise', 'goal reached'], 'day'),
+        ('workflow_analytics_hourly', ['enrolled', 'completed', 'ended otherwise', 'goal reached'], 'day'),
+        ('workflow_step_metrics', ['enrolled'], 'day'),
+        ('duration_histogram', ['completed'], 'day'),
+        ('workflow_analytics_weekly', ['enrolled'], week_of('day')),
+        ('workflow_analytics_monthly', ['enrolled'], month_of('day')),
     ] %}
         select
             '{{ mart }}' as mart,
@@ -180,16 +130,16 @@ dirty as (
             'workflows.workflow_executions' as source_table,
             sum(row_count) as row_count
         from counted
-        where what = '{{ what }}'
+        where what in ({{ quoted(whats) }})
         group by {{ date }}
         union all
     {% endfor %}
-    {% for mart, what, date in [
-        ('workflow_step_metrics', 'visited', 'day'),
-        ('duration_histogram', 'step completed', 'day'),
-        ('workflow_step_metrics_weekly', 'step entered', week_of('day')),
-        ('workflow_step_metrics_monthly', 'step entered', month_of('day')),
-        ('workflow_action_metrics', 'acted', 'day'),
+    {% for mart, whats, date in [
+        ('workflow_step_metrics', ['step entered', 'step completed', 'step skipped'], 'day'),
+        ('duration_histogram', ['step completed'], 'day'),
+        ('workflow_step_metrics_weekly', ['step entered', 'step completed'], week_of('day')),
+        ('workflow_step_metrics_monthly', ['step entered', 'step completed'], month_of('day')),
+        ('workflow_action_metrics', ['acted'], 'day'),
     ] %}
         select
             '{{ mart }}' as mart,
@@ -197,7 +147,7 @@ dirty as (
             'workflows.workflow_events' as source_table,
             sum(row_count) as row_count
         from counted
-        where what = '{{ what }}'
+        where what in ({{ quoted(whats) }})
         group by {{ date }}
         union all
     {% endfor %}
