@@ -44,20 +44,24 @@ def reconcile(warehouse: Connection, plan: Plan) -> list[Check]:
         path.read_text(encoding="utf-8")
         for path in (RECONCILIATION / f"{plan.application}.sql", *filter(Path.exists, own))
     ]
-    rows: list[tuple[Any, ...]] = [
-        (text, *row)
-        for text in texts
-        for row in warehouse.execute(
-            sql.SQL("""
-            select mart, equation, sum(observed), sum(expected),
-                count(*) filter (where observed is distinct from expected),
-                array_agg(partition_start order by partition_start)
-                    filter (where observed is distinct from expected and partition_start is not null)
-            from ({}) as equations
-            group by mart, equation
-            """).format(sql.SQL(text))
-        ).fetchall()
-    ]
+    rows: list[tuple[Any, ...]] = []
+    with warehouse.transaction():
+        # Few rows of large tables are then looked up by key, and all of them still read in one go.
+        warehouse.execute("set local random_page_cost = 1.5")
+        for text in texts:
+            rows += (
+                (text, *row)
+                for row in warehouse.execute(
+                    sql.SQL("""
+                    select mart, equation, sum(observed), sum(expected),
+                        count(*) filter (where observed is distinct from expected),
+                        array_agg(partition_start order by partition_start)
+                            filter (where observed is distinct from expected and partition_start is not null)
+                    from ({}) as equations
+                    group by mart, equation
+                    """).format(sql.SQL(text))
+                ).fetchall()
+            )
     checks = []
     for text, mart_name, equation, observed, expected, differing, partitions in rows:
         if mart_name is not None and mart_name not in plan.partitions:

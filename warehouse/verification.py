@@ -417,8 +417,6 @@ def _fill(warehouse: Connection, model: Model) -> None:
     warehouse.execute(sql.SQL("analyze {table}").format(**words))
     if model.materialized == "fact":
         empty(warehouse, changes)
-        warehouse.execute(sql.SQL("insert into {changes} select 1, fact.* from {table} as fact").format(**words))
-        warehouse.execute(sql.SQL("analyze {changes}").format(**words))
 
 
 def _choose_what_is_compared(

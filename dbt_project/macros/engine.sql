@@ -214,21 +214,27 @@ dates differ from UTC dates by a day at most, so windows are then found by an eq
     (({{ total }})::numeric(60, 30) / nullif({{ row_count }}, 0))::double precision
 {%- endmacro %}
 
-{# Array over a group, of rows where the condition holds; null where none does. #}
-{% macro array_of(expression, condition) -%}
-    {{ return(adapter.dispatch('array_of')(expression, condition)) }}
+{# Array over a group, in an order, nulls included. #}
+{% macro array_in_order(expression, order_by) -%}
+    {{ return(adapter.dispatch('array_in_order')(expression, order_by)) }}
 {%- endmacro %}
-{% macro postgres__array_of(expression, condition) -%}
-    array_agg({{ expression }}) filter (where {{ condition }})
+{% macro postgres__array_in_order(expression, order_by) -%}
+    array_agg({{ expression }} order by {{ order_by }})
 {%- endmacro %}
 
-{# Smallest member of an array above a bound; null where there is none. #}
-{% macro first_above(members, bound) -%}
-    {{ return(adapter.dispatch('first_above')(members, bound)) }}
+{# Place, from 1, of the first member of an array that has a value and stands behind a place; null where none does. #}
+{% macro place_after(members, value, place) -%}
+    {{ return(adapter.dispatch('place_after')(members, value, place)) }}
 {%- endmacro %}
-{% macro postgres__first_above(members, bound) -%}
-    (select min(member) from unnest({{ members }}) as member where member > {{ bound }})
+{% macro postgres__place_after(members, value, place) -%}
+    array_position({{ members }}, {{ value }}, {{ place }} + 1)
 {%- endmacro %}
+
+{# Member of an array at a place, from 1; null where the place is. #}
+{% macro member_at(members, place) -%}
+    {{ return(adapter.dispatch('member_at')(members, place)) }}
+{%- endmacro %}
+{% macro postgres__member_at(members, place) -%} ({{ members }})[{{ place }}] {%- endmacro %}
 
 {# Bucket of a duration in whole microseconds, not negative: a binary search in the fixed table of bounds. #}
 {% macro duration_bucket(microseconds) -%}

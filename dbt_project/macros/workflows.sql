@@ -5,6 +5,17 @@
     {{ return(['step_entered', 'step_completed', 'step_failed', 'step_skipped']) }}
 {%- endmacro %}
 
+{# An event of a funnel as one number: which step, and which of its four types. Comparing numbers is cheap. #}
+{% macro step_mark(event_type, step_number) -%}
+    {%- set types = step_event_types() -%}
+    ({{ types | length }} * ({{ step_number }}) + {% if event_type[0] == "'" -%}
+        {{ types.index(event_type.strip("'")) }}
+    {%- else -%}
+        case {{ event_type }}
+        {%- for type in types %} when '{{ type }}' then {{ loop.index0 }}{% endfor %} end
+    {%- endif %})
+{%- endmacro %}
+
 {# Types of events that workflow_action_metrics counts, and its columns. #}
 {% macro action_event_types() -%}
     {{ return({

@@ -174,27 +174,29 @@ def test_a_case_passes_through_the_funnel_as_worked_out_on_paper(built: Built, c
 
 
 INVERSIONS = (
-    ("no order of steps", "where member > walk.last_entry", "where member > 0", "an entry before that of the step"),
-    ("later first", "events.occurred_at, events.event_id", "events.occurred_at desc, events.event_id", "steps entered"),
-    ("by id alone", "order by events.occurred_at, events.event_id", "order by events.event_id", "ids against the inst"),
-    ("ties reversed", "events.occurred_at, events.event_id", "events.occurred_at, events.event_id desc", "an instant"),
-    ("the last entry", "select min(member)", "select max(member)", "repeats are ignored"),
+    ("no order of steps", "last_entry + 1)", "1)", "an entry before that of the step"),
+    ("later first", "by occurred_at, event_id", "by occurred_at desc, event_id", "steps entered"),
+    ("by id alone", "by occurred_at, event_id", "by event_id", "ids against the inst"),
+    ("ties reversed", "by occurred_at, event_id", "by occurred_at, event_id desc", "an instant"),
+    ("the last entry", "array_position(marks, (4 * (step_number + 1) + 0), last_entry + 1)",
+     "(select max(p) from unnest(array_positions(marks, 4 * (step_number + 1))) as p where p > last_entry)",
+     "repeats are ignored"),
     ("the window without its end", "<= workflows.conversion_window", "< workflows.conversion_window", "an entry at"),
     ("no window", "workflows.conversion_window_seconds is null", "true", "an entry after the window"),
-    ("no skips", "as member where member > walk.last_entry) is not null\n        or", "as member where member > "
-     "walk.last_entry) is not null\n        or false and", "a skipped step lets through"),
-    ("a step left out does not end it", "walk.step_number + 1 =", "walk.step_number + 2 =", "neither entered nor"),
-    ("begins anywhere", "where step_number = 1\n", "where step_number >= 1\n", "not even begun"),
-    ("completed before it entered", "'step_completed' and events_in_order.place > walk.entry", "'step_completed'",
+    ("no skips", "(step_number + 1) + 3)", "(step_number + 1) - 1000)", "a skipped step lets through"),
+    ("a step left out does not end it", ") is not null\n", ") is not null or step_number < 9\n", "neither entered nor"),
+    ("begins later", "0 as step_number", "1 as step_number", "not even begun"),
+    ("completed before it entered", "(step_number) + 1), entry + 1)", "(step_number) + 1), 1)",
      "completed before the entry"),
-    ("failed before it entered", "'step_failed' and events_in_order.place > walk.entry", "'step_failed'",
+    ("failed before it entered", "(step_number) + 2), entry + 1)", "(step_number) + 2), 1)",
      "failed before the entry"),
     ("failed first", "when visits.completed_at is not null then 'completed'", "when visits.completed_at is not null"
-     " and visits.failed_count = 0 then 'completed'", "completed although it failed"),
+     " and visits.failure is null then 'completed'", "completed although it failed"),
     ("lost while open", "when executions.ended_at is not null then", "when true then", "steps entered in order"),
     ("ended by status", "executions.ended_at is not null", "executions.status <> 'active'", "ended says ended_at"),
-    ("from the first completion", "min(\n            case\n                when events_in_order.event_type = 'step_c",
-     "max(\n            case\n                when events_in_order.event_type = 'step_c", "the first completion"),
+    ("from the first completion", "array_position(marks, (4 * (step_number) + 1), entry + 1)",
+     "(select max(p) from unnest(array_positions(marks, 4 * (step_number) + 1)) as p where p > entry)",
+     "the first completion"),
 )  # fmt: skip
 """What, its words in the model, their inversion, and the beginning of the name of a case that fails by it."""
 

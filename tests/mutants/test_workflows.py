@@ -268,8 +268,8 @@ RULES: dict[str, tuple[tuple[str, str, str], ...]] = {
         (HOURS, "'hour', executions.enrolled_at, 'UTC'", "'day', executions.enrolled_at, 'UTC'"),
     ),
     "events are ordered by (occurred_at, event_id)": (
-        (VISITS, "events.occurred_at, events.event_id", "events.occurred_at, events.event_id desc"),
-        (VISITS, "by events.occurred_at, events.event_id", "by events.event_id"),
+        (VISITS, "by occurred_at, event_id", "by occurred_at, event_id desc"),
+        (VISITS, "by occurred_at, event_id", "by event_id"),
     ),
     "deleted steps and workflows count nowhere": (
         ("int_workflows__steps", "where deleted_at is null", "where true"),
@@ -325,17 +325,20 @@ RULES: dict[str, tuple[tuple[str, str, str], ...]] = {
         (DAYS, "goal_count + active_count > 0", "goal_count + active_count >= 0"),
     ),
     "entries count after that of the nearest earlier step not skipped": (
-        (VISITS, "where member > walk.last_entry", "where member > 0"),
-        (VISITS, "walk.last_entry) as last_entry", "0) as last_entry"),
+        (VISITS, "last_entry + 1)", "1)"),
+        (VISITS, ", last_entry\n        ) as last_entry", ", 0\n        ) as last_entry"),
     ),
-    "the first such event counts, repeats are ignored": ((VISITS, "select min(member)", "select max(member)"),),
+    "the first such event counts, repeats are ignored": (
+        (VISITS, "array_position(marks, (4 * (step_number + 1) + 0), last_entry + 1)",
+         "(select max(p) from unnest(array_positions(marks, 4 * (step_number + 1))) as p where p > last_entry)"),
+    ),
     "skipped: no such entry but a step_skipped after that same event": (
-        (VISITS, "'step_skipped') as skips", "'step_failed') as skips"),
+        (VISITS, "(step_number + 1) + 3)", "(step_number + 1) + 2)"),
         (VISITS, "when visits.entry is null then 'skipped'", "when visits.entry is null then 'open'"),
     ),
     "a step neither entered nor skipped ends its funnel": (
-        (VISITS, "walk.step_number + 1 =", "walk.step_number + 2 ="),
-        (VISITS, "where step_number = 1\n", "where step_number >= 1\n"),
+        (VISITS, "        ) is not null\n", "        ) is not null or step_number < 3\n"),
+        (VISITS, "0 as step_number", "1 as step_number"),
     ),
     "earlier steps are those of smaller position": (
         (VISITS, "partition by workflow_id order by position", "partition by workflow_id order by position desc"),
@@ -343,7 +346,7 @@ RULES: dict[str, tuple[tuple[str, str, str], ...]] = {
     "an entry more than the window after enrolled_at does not count; entries only": (
         (VISITS, "<= workflows.conversion_window", "< workflows.conversion_window"),
         (VISITS, "workflows.conversion_window_seconds is null", "true"),
-        (VISITS, "events.event_type = 'step_entered'\n        and (", "events.event_type like 'step%'\n        and ("),
+        (VISITS, "events.event_type <> 'step_entered'\n                or ", ""),
     ),
     "step_position and step_name": ((FUNNEL, "steps.position as step_position", "1 as step_position"),),
     "every step has a row for every day with any enrolment": (
@@ -351,12 +354,12 @@ RULES: dict[str, tuple[tuple[str, str, str], ...]] = {
         (FUNNEL, "count(*) as enrolled_count", "count(distinct executions.contact_id) as enrolled_count"),
     ),
     "completed_count: a step_completed after the entry": (
-        (VISITS, "'step_completed' and events_in_order.place > walk.entry", "'step_completed'"),
+        (VISITS, "(step_number) + 1), entry + 1)", "(step_number) + 1), 1)"),
     ),
     "failed_count: else with a step_failed after the entry": (
-        (VISITS, "'step_failed' and events_in_order.place > walk.entry", "'step_failed'"),
+        (VISITS, "(step_number) + 2), entry + 1)", "(step_number) + 2), 1)"),
         (VISITS, "when visits.completed_at is not null then 'completed'",
-         "when visits.completed_at is not null and visits.failed_count = 0 then 'completed'"),
+         "when visits.completed_at is not null and visits.failure is null then 'completed'"),
     ),
     "dropped_count: else ended; open_count: else": (
         (VISITS, "when executions.ended_at is not null then", "when true then"),
@@ -372,8 +375,8 @@ RULES: dict[str, tuple[tuple[str, str, str], ...]] = {
         (FUNNEL_WEEKS, "min(case when is_mature", "max(case when is_mature"),
     ),
     "seconds in step: from entry to the first completion after it": (
-        (VISITS, "min(\n            case\n                when events_in_order.event_type = 'step_c",
-         "max(\n            case\n                when events_in_order.event_type = 'step_c"),
+        (VISITS, "array_position(marks, (4 * (step_number) + 1), entry + 1)",
+         "(select max(p) from unnest(array_positions(marks, 4 * (step_number) + 1)) as p where p > entry)"),
         (FUNNEL, "count(visits.microseconds_in_step) * 1000000", "count(*) * 1000000"),
         (FUNNEL, "percentile_cont(0.5)", "percentile_disc(0.5)"),
         (FUNNEL, "percentile_cont(0.95)", "percentile_disc(0.95)"),
@@ -459,11 +462,10 @@ RULES: dict[str, tuple[tuple[str, str, str], ...]] = {
         (EXECUTION, "enrolled_at < earliest_at or ended_at", "ended_at"),
         (EXECUTION, "or goal_reached_at < earliest_at", ""),
         (QUARANTINE, "enrolled_at > parameters.future_limit", "enrolled_at >= parameters.future_limit"),
-        (USED_EXECUTIONS, "<= parameters.future_limit", "< parameters.future_limit"),
+        (USED_EXECUTIONS, "executions.enrolled_at <= (", "executions.enrolled_at < ("),
     ),
     "events of a quarantined execution are left out with it": (
-        (USED_EXECUTIONS, "executions.reason is null\n        and ", "coalesce(executions.reason, '')"
-         " <> 'before_earliest_date'\n        and "),
+        (USED_EXECUTIONS, "executions.reason is null\n", "coalesce(executions.reason, '') <> 'before_earliest_date'\n"),
     ),
     "what is deleted is not examined": (
         (UNUSABLE, "workflows.deleted_at is null\n        and ", ""),

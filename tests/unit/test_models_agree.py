@@ -250,11 +250,13 @@ def _staged_types(table: str) -> dict[str, str]:
 
 
 def _selected_columns(sql: str) -> list[str]:
-    """List the columns of a model's last CTE; the Jinja call is replaced by the name of a table."""
+    """List the columns of a model's last CTE, or of its one select; the Jinja call becomes the name of a table."""
     sql = re.sub(r"^\{\{ config\(.*\) \}\}\n", "", sql)
     start, end = sql.index("{{"), sql.index("}}") + 2
     query = sqlglot.parse_one(sql[:start] + "raw.input" + sql[end:], read="postgres")
     assert isinstance(query, exp.Select)
+    if not query.ctes:
+        return [projection.alias_or_name for projection in query.selects]
     assert query.is_star, "a model ends in select * from its last CTE"
     last = query.ctes[-1]
     assert query.args["from_"].this.name == last.alias

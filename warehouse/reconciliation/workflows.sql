@@ -60,7 +60,7 @@ live_steps as (
 
 ),
 
--- What the run has read: events on its days, of executions enrolled on its days, and of those whose facts are new.
+-- What the run has read: events of executions enrolled on its days, and of those whose facts are new.
 executions_read as (
 
     select execution_id from intermediate.int_workflows__affected_event_logs
@@ -70,13 +70,9 @@ executions_read as (
 
 ),
 
-events_read as not materialized (
+action_days as (
 
-    select event_id, execution_id, workflow_id, step_id, event_type, occurred_at,
-        (occurred_at at time zone 'UTC')::date as date
-    from raw.workflows__workflow_events
-    where execution_id in (select execution_id from executions_read)
-        or (occurred_at at time zone 'UTC')::date in (select date from run_days where mart = 'workflow_action_metrics')
+    select date from run_days where mart = 'workflow_action_metrics'
 
 ),
 
@@ -84,13 +80,13 @@ events_read as not materialized (
 events as not materialized (
 
     select
-        e.execution_id, e.step_id, e.event_type, e.date, e.occurred_at,
+        e.event_id, e.execution_id, e.step_id, e.event_type, e.occurred_at,
         case
             when w.deleted_at is not null or s.deleted_at is not null then 'deleted'
             when q.reason is not null then q.reason
             when x.reason is not null then 'of_a_quarantined_execution'
         end as left_out
-    from events_read as e
+    from raw.workflows__workflow_events as e
     left join raw.workflows__workflows as w on w.workflow_id = e.workflow_id
     left join raw.workflows__workflow_steps as s on s.step_id = e.step_id
     left join judged as x on x.execution_id = e.execution_id and x.reason is not null
@@ -103,28 +99,37 @@ events as not materialized (
 
 events_counted as (
 
-    select date, step_id, event_type, left_out is null as is_used, count(*) as event_count
-    from events
-    group by date, step_id, event_type, left_out is null
+    select count(*) as event_count, count(e.left_out) as left_out_count
+    from executions_read as r inner join events as e on e.execution_id = r.execution_id
 
 ),
 
 events_used as (
 
     select count(*) as event_count
-    from intermediate.int_workflows__usable_events as u
-    where u.execution_id in (select execution_id from executions_read)
-        or (u.occurred_at at time zone 'UTC')::date
-        in (select date from run_days where mart = 'workflow_action_metrics')
+    from executions_read as r inner join intermediate.int_workflows__usable_events as u on u.execution_id = r.execution_id
+
+),
+
+-- From the first day through the last by instants, which compare faster than dates are made. (Coalesce, because of a
+-- range that it does not know a planner expects a handful, and sorts.)
+actions as (
+
+    select (occurred_at at time zone 'UTC')::date as date, step_id, event_type, count(*) as event_count
+    from events
+    where event_type not like 'step%' and left_out is null
+        and coalesce(
+            occurred_at >= (select min(date)::timestamp at time zone 'UTC' from action_days)
+            and occurred_at < (select (max(date) + 1)::timestamp at time zone 'UTC' from action_days),
+            false
+        )
+    group by (occurred_at at time zone 'UTC')::date, step_id, event_type
 
 ),
 
 actions_expected as (
 
-    select date, event_type, sum(event_count) as expected
-    from events_counted
-    where is_used and event_type not like 'step%'
-    group by date, event_type
+    select date, event_type, sum(event_count) as expected from actions group by date, event_type
 
 ),
 
@@ -150,11 +155,7 @@ action_types as (
 
 action_rows as (
 
-    select date, count(*) as expected
-    from (
-        select distinct date, step_id from events_counted where is_used and event_type not like 'step%'
-    ) as steps_and_days
-    group by date
+    select date, count(distinct step_id) as expected from actions group by date
 
 ),
 
@@ -179,7 +180,8 @@ funnels_expected as (
 first_entries as (
 
     select e.enrolled_date as date, count(distinct e.execution_id) as entered_count
-    from executions as e
+    from executions_read as r
+    inner join executions as e on e.execution_id = r.execution_id
     inner join events as v on v.execution_id = e.execution_id
     inner join live_steps as s on s.step_id = v.step_id and s.is_first
     where v.event_type = 'step_entered' and v.left_out is null
@@ -428,10 +430,13 @@ equations as (
 workflow_days as (
 
     select workflow_id, enrolled_date as date from executions
+    where enrolled_date in (select date from run_days where mart = 'workflow_analytics')
     union
-    select workflow_id, ended_date from executions where status <> 'active' and ended_date is not null
+    select workflow_id, ended_date from executions
+    where status <> 'active' and ended_date in (select date from run_days where mart = 'workflow_analytics')
     union
-    select workflow_id, goal_date from executions where goal_date is not null
+    select workflow_id, goal_date from executions
+    where goal_date in (select date from run_days where mart = 'workflow_analytics')
     union
     -- More enrolled through the day than ended: places among the sorted dates.
     select a.workflow_id, d.date
@@ -513,9 +518,8 @@ where d.mart = 'workflow_analytics_hourly'
 union all
 select
     null, 'events_read_equal_used_and_left_out', null,
-    (select coalesce(sum(event_count), 0) from events_counted),
-    (select event_count from events_used)
-    + (select coalesce(sum(event_count), 0) from events_counted where not is_used)
+    (select event_count from events_counted),
+    (select event_count from events_used) + (select left_out_count from events_counted)
 union all
 select 'workflow_action_metrics', t.event_type, d.date, coalesce(o.observed, 0), coalesce(e.expected, 0)
 from run_days as d

@@ -18,12 +18,6 @@ events as (
 
 ),
 
-steps as (
-
-    select * from {{ ref('int_workflows__steps') }}
-
-),
-
 action_events as (
 
     select
@@ -31,7 +25,7 @@ action_events as (
         events.execution_id,
         events.workflow_id,
         events.step_id,
-        steps.action_type,
+        events.action_type,
         {{ utc_date('events.occurred_at') }} as date,
         events.event_type,
         case
@@ -40,8 +34,6 @@ action_events as (
     from events
     inner join affected
         on events.execution_id = affected.execution_id
-    inner join steps
-        on events.step_id = steps.step_id
 
 )
 

@@ -3,18 +3,21 @@
 with visit_changes as (
 
     select * from {{ fact_changes('int_workflows__step_visits') }}
+    where {{ facts_batch('workflows') }} >= 0
 
 ),
 
 action_changes as (
 
     select * from {{ fact_changes('int_workflows__action_events') }}
+    where {{ facts_batch('workflows') }} >= 0
 
 ),
 
 step_changes as (
 
     select * from {{ fact_changes('int_workflows__steps') }}
+    where {{ facts_batch('workflows') }} >= 0
 
 ),
 

@@ -7,6 +7,7 @@ with execution_changes as (
     where
         reason is null
         and {{ is_finite('enrolled_at') }}
+        and {{ facts_batch('workflows') }} >= 0
 
 ),
 

@@ -11,11 +11,19 @@ event_days as (
 
 ),
 
+days_of_new_facts as (
+
+    select * from {{ ref('int_workflows__dirty_days_of_new_facts') }}
+
+),
+
 dirty as (
 
     select mart, partition_start, source_table, row_count from execution_days
     union all
     select mart, partition_start, source_table, row_count from event_days
+    union all
+    select mart, partition_start, source_table, row_count from days_of_new_facts
 
 ),
 

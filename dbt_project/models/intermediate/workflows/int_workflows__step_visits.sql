@@ -5,7 +5,7 @@
     indexed_by=['enrolled_date'],
 ) }}
 -- One row per execution and step that it entered or skipped on its way through the funnel: what became of it there.
--- The walk visits the steps in order, all executions at once, over arrays of the places of their events.
+-- The walk goes from step to step, all executions at once, each with its own events as an array of marks in order.
 with recursive affected as (
 
     select * from {{ ref('int_workflows__affected_event_logs') }}
@@ -41,32 +41,31 @@ steps_numbered as (
 
     select
         step_id,
-        row_number() over (partition by workflow_id order by position) as step_number
+        workflow_id,
+        (row_number() over (partition by workflow_id order by position))::integer as step_number
     from steps
 
 ),
 
-events_in_order as {{ computed_once() }} (
+events_marked as (
 
     select
         events.execution_id,
-        steps_numbered.step_number,
-        steps_numbered.step_id,
-        events.event_type,
+        events.workflow_id,
+        events.event_id,
         events.occurred_at,
-        row_number() over (partition by events.execution_id order by events.occurred_at, events.event_id) as place,
         -- The window bounds entries only.
-        events.event_type = 'step_entered'
-        and (
-            workflows.conversion_window_seconds is null
-            or {{ microseconds_between('executions.enrolled_at', 'events.occurred_at') }}
-            <= workflows.conversion_window_seconds::numeric * 1000000
-        ) as is_entry
+        case
+            when
+                events.event_type <> 'step_entered'
+                or workflows.conversion_window_seconds is null
+                or {{ microseconds_between('events.enrolled_at', 'events.occurred_at') }}
+                <= workflows.conversion_window_seconds::numeric * 1000000
+                then {{ step_mark('events.event_type', 'steps_numbered.step_number') }}
+        end as mark
     from events
     inner join affected
         on events.execution_id = affected.execution_id
-    inner join executions
-        on events.execution_id = executions.execution_id
     inner join workflows
         on events.workflow_id = workflows.workflow_id
     inner join steps_numbered
@@ -74,70 +73,71 @@ events_in_order as {{ computed_once() }} (
 
 ),
 
-places as {{ computed_once() }} (
+logs as (
 
     select
         execution_id,
-        step_number,
-        {{ array_of('place', 'is_entry') }} as entries,
-        {{ array_of('place', "event_type = 'step_skipped'") }} as skips
-    from events_in_order
-    where
-        is_entry
-        or event_type = 'step_skipped'
-    group by execution_id, step_number
+        workflow_id,
+        {{ array_in_order('mark', 'occurred_at, event_id') }} as marks,
+        {{ array_in_order('occurred_at', 'occurred_at, event_id') }} as instants
+    from events_marked
+    group by execution_id, workflow_id
 
 ),
 
--- last_entry: by which event the nearest earlier step, that was not skipped, was entered.
+-- entry and last_entry: places of the events by which this step, and the nearest one through it that was not skipped,
+-- were entered.
 walk as (
 
     select
         execution_id,
-        step_number,
-        {{ first_above('entries', '0') }} as entry,
-        coalesce({{ first_above('entries', '0') }}, 0) as last_entry
-    from places
-    where step_number = 1
+        workflow_id,
+        marks,
+        instants,
+        0 as step_number,
+        null::integer as entry,
+        0 as last_entry
+    from logs
     union all
     select
-        places.execution_id,
-        places.step_number,
-        {{ first_above('places.entries', 'walk.last_entry') }} as entry,
-        coalesce({{ first_above('places.entries', 'walk.last_entry') }}, walk.last_entry) as last_entry
+        execution_id,
+        workflow_id,
+        marks,
+        instants,
+        step_number + 1 as step_number,
+        {{ place_after('marks', step_mark("'step_entered'", 'step_number + 1'), 'last_entry') }} as entry,
+        coalesce(
+            {{ place_after('marks', step_mark("'step_entered'", 'step_number + 1'), 'last_entry') }}, last_entry
+        ) as last_entry
     from walk
-    inner join places
-        on
-            walk.execution_id = places.execution_id
-            and walk.step_number + 1 = places.step_number
     where
-        {{ first_above('places.entries', 'walk.last_entry') }} is not null
-        or {{ first_above('places.skips', 'walk.last_entry') }} is not null
+        coalesce(
+            {{ place_after('marks', step_mark("'step_entered'", 'step_number + 1'), 'last_entry') }},
+            {{ place_after('marks', step_mark("'step_skipped'", 'step_number + 1'), 'last_entry') }}
+        ) is not null
 
 ),
 
 visits as (
 
     select
-        walk.execution_id,
-        events_in_order.step_id,
-        walk.entry,
-        min(case when events_in_order.place = walk.entry then events_in_order.occurred_at end) as entered_at,
-        min(
-            case
-                when events_in_order.event_type = 'step_completed' and events_in_order.place > walk.entry
-                    then events_in_order.occurred_at
-            end
-        ) as completed_at,
-        count(
-            case when events_in_order.event_type = 'step_failed' and events_in_order.place > walk.entry then 1 end
-        ) as failed_count
+        execution_id,
+        workflow_id,
+        step_number,
+        entry,
+        {{ member_at('instants', 'entry') }} as entered_at,
+        case
+            when entry is not null
+                then {{ member_at(
+                    'instants', place_after('marks', step_mark("'step_completed'", 'step_number'), 'entry')
+                ) }}
+        end as completed_at,
+        case
+            when entry is not null
+                then {{ place_after('marks', step_mark("'step_failed'", 'step_number'), 'entry') }}
+        end as failure
     from walk
-    inner join events_in_order
-        on
-            walk.execution_id = events_in_order.execution_id
-            and walk.step_number = events_in_order.step_number
-    group by walk.execution_id, events_in_order.step_id, walk.entry
+    where step_number > 0
 
 ),
 
@@ -145,14 +145,14 @@ visits_resolved as (
 
     select
         visits.execution_id,
-        visits.step_id,
-        executions.workflow_id,
+        steps_numbered.step_id,
+        visits.workflow_id,
         executions.contact_id,
         executions.enrolled_date,
         case
             when visits.entry is null then 'skipped'
             when visits.completed_at is not null then 'completed'
-            when visits.failed_count > 0 then 'failed'
+            when visits.failure is not null then 'failed'
             when executions.ended_at is not null then 'dropped'
             else 'open'
         end as outcome,
@@ -160,6 +160,10 @@ visits_resolved as (
     from visits
     inner join executions
         on visits.execution_id = executions.execution_id
+    inner join steps_numbered
+        on
+            visits.workflow_id = steps_numbered.workflow_id
+            and visits.step_number = steps_numbered.step_number
 
 )
 

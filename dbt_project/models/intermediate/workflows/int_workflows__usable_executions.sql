@@ -1,25 +1,13 @@
 -- One row per execution that counts as of the current run.
-with executions as (
-
-    select * from {{ ref('int_workflows__executions') }}
-
-),
-
-parameters as (
-
-    select * from {{ source('control', 'current_run') }}
-
-),
-
-usable as (
-
-    select executions.*
-    from executions
-    cross join parameters
-    where
-        executions.reason is null
-        and executions.enrolled_at <= parameters.future_limit
-
-)
-
-select * from usable
+-- One select, without CTEs: PostgreSQL looks through it, and so reads only the rows that are asked for.
+select executions.*
+from {{ ref('int_workflows__executions') }} as executions
+where
+    executions.reason is null
+    -- Nearly all: a planner takes a range from a bound that it does not know for a part, hence coalesce.
+    and coalesce(
+        executions.enrolled_at <= (
+            select parameters.future_limit from {{ source('control', 'current_run') }} as parameters
+        ),
+        false
+    )

@@ -1,25 +1,14 @@
 -- One row per enrolment of a contact in a workflow, in its latest state.
-with workflow_executions as (
-
-    select * from {{ source('workflows', 'workflow_executions') }}
-
-),
-
-columns_named as (
-
-    select
-        execution_id,
-        workflow_id,
-        contact_id,
-        status,
-        enrolled_at,
-        ended_at,
-        goal_reached_at,
-        current_step_id,
-        updated_at,
-        _batch_id
-    from workflow_executions
-
-)
-
-select * from columns_named
+-- One select, without CTEs: PostgreSQL looks through it, and so reads only the rows that are asked for.
+select
+    execution_id,
+    workflow_id,
+    contact_id,
+    status,
+    enrolled_at,
+    ended_at,
+    goal_reached_at,
+    current_step_id,
+    updated_at,
+    _batch_id
+from {{ source('workflows', 'workflow_executions') }}
