@@ -113,11 +113,18 @@ class Model:
 
     @property
     def selected_columns(self) -> list[str] | None:
-        """What its last CTE selects, by the layout that every model has; None where that is a star."""
+        """What its last CTE selects, or the model where it is one select; None where that is a star."""
+        if re.match(r"\s*select\s", self.sql):
+            body = re.match(r"\s*select\s(.*?)\nfrom ", self.sql + "\n", flags=re.DOTALL)
+            return self._selected(body)
         last = re.search(r"\nselect \* from (\w+)\s*$", self.sql)
         assert last is not None, f"{self.name} does not end in select * from its last CTE"
         cte = self.sql.rpartition(f"{last[1]} as ")[2]
-        body = re.search(r"select\s(.*?)\n    from ", cte, flags=re.DOTALL) or re.search(r"select (.*?) from ", cte)
+        return self._selected(
+            re.search(r"select\s(.*?)\n    from ", cte, flags=re.DOTALL) or re.search(r"select (.*?) from ", cte)
+        )
+
+    def _selected(self, body: re.Match[str] | None) -> list[str] | None:
         assert body is not None, f"{self.name}: last CTE not read"
         named = re.sub(r"\{\{ ref\('(\w+)'\) \}\}", r"\1", body[1])
         select = sqlglot.parse_one("select " + re.sub(r"\{\{.*?\}\}", "0", named, flags=re.DOTALL), read="postgres")
