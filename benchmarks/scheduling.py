@@ -3,8 +3,10 @@
 Per size (copies of all users), rounds, interleaved: a new warehouse and a run from scratch, the same marts by hand
 from raw (``scheduling.sql``; its rows are compared with the marts, and any difference ends the benchmark), and a run
 after one changed task. All in this process with everything imported and the compiled project read: timed is from
-opening the warehouse to the end of the run. "marts" is facts, plan and build, what compares with the hand-written SQL;
-"all" adds extract, gate and publication.
+opening the warehouse to the end of the run. Of a run, "marts" is facts, plan and build: from rows landed in raw to all
+marts made, what compares with the hand-written SQL. "published" adds gate and publication, "all" the extract. Beside
+wall seconds stand CPU seconds, of the server and of this process: on a machine that is not quiet they are the ones to
+compare.
 
 Then the widget: raw and marts are filled up to a million daily rows with more copies of the users, and the quick stats
 of one user are read from the mart and, beside it, computed from raw (``scheduling_widget.sql``), which is given an
@@ -14,14 +16,18 @@ index on the user for that. Nothing is asserted of times; medians, ranges and ra
 """
 
 import argparse
+import contextlib
 import datetime as dt
+import os
 import statistics
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -69,23 +75,90 @@ WIDGET = "select * from marts.quick_stats where user_id = %s and window_days = 3
 WIDGET_FROM_RAW = Path(__file__).with_name("scheduling_widget.sql")
 
 
-def timed(do: Callable[[], object]) -> float:
-    """Wall seconds."""
-    started = time.perf_counter()
+class Seconds(NamedTuple):
+    """Of wall time, and of CPU time of the server and this process (0 where there is no /proc)."""
+
+    wall: float
+    cpu: float
+
+    def __add__(self, other: tuple[object, ...]) -> "Seconds":
+        wall, cpu = (float(str(part)) for part in other)
+        return Seconds(self.wall + wall, self.cpu + cpu)
+
+
+_postmaster: list[int] = []
+"""Process id of the server measured; empty where there is no /proc."""
+
+
+def watch(server: EmbeddedServer) -> None:
+    """Count this server's CPU seconds from now on."""
+    with connect(server.url("postgres"), name="benchmark") as connection, contextlib.suppress(OSError):
+        _postmaster[:] = _stat(connection.info.backend_pid)[1:2]
+
+
+def _stat(pid: int) -> list[int]:
+    """Fields of /proc/PID/stat after the command, the state as 0: then parent, ..., CPU ticks, those of waited-for."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
+    return [0, *map(int, fields[1:15])]
+
+
+def cpu_seconds() -> float:
+    """So far: of this process, and of the server's processes, those that have ended included."""
+    ticks = _server_ticks(_postmaster[0]) if _postmaster else 0
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _server_ticks(postmaster: int) -> int:
+    """Of the postmaster, its children, and those it has waited for; again where one has ended while they were read."""
+    while True:
+        before = _stat(postmaster)
+        ticks = sum(before[11:15])
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                fields = _stat(int(folder.name))
+                ticks += sum(fields[11:13]) if fields[1] == postmaster else 0
+        if _stat(postmaster)[13:15] == before[13:15]:
+            return ticks
+
+
+class Watched(Refresh):
+    """A run that notes CPU seconds of each stage too."""
+
+    cpu: dict[str, float]
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time spent inside to the run's seconds of a stage."""
+        started = cpu_seconds()
+        with super().stage(name):
+            yield
+        self.cpu = getattr(self, "cpu", {})
+        self.cpu[name] = self.cpu.get(name, 0.0) + cpu_seconds() - started
+
+
+def timed(do: Callable[[], object]) -> Seconds:
+    """What it takes."""
+    started, cpu = time.perf_counter(), cpu_seconds()
     do()
-    return time.perf_counter() - started
+    return Seconds(time.perf_counter() - started, cpu_seconds() - cpu)
 
 
-def run(places: Places) -> dict[str, float]:
-    """Extract, build, check and publish scheduling, as ``weir run --only scheduling`` does inside; seconds per part."""
-    started = time.perf_counter()
-    with Refresh(places, Parameters(new_run_id(), AS_OF, dt.date(2000, 1, 1)), (APPLICATION,)) as refresh:
-        refresh.extract(APPLICATION)
-        refresh.refresh_facts(APPLICATION)
-        refresh.build(APPLICATION)
-    parts = dict(refresh.seconds)
-    parts["marts"] = parts.get("facts", 0) + parts.get("plan", 0) + parts.get("build", 0)
-    return {**parts, "all": time.perf_counter() - started}
+def run(places: Places) -> dict[str, Seconds]:
+    """Extract, build, check and publish scheduling, as ``weir run --only scheduling`` does inside; per part."""
+    parts: dict[str, Seconds] = {}
+
+    def extract_build_publish() -> None:
+        parameters = Parameters(new_run_id(), AS_OF, dt.date(2000, 1, 1))
+        with Watched(places, parameters, (APPLICATION,)) as refresh:
+            refresh.extract(APPLICATION)
+            refresh.refresh_facts(APPLICATION)
+            refresh.build(APPLICATION)
+        parts.update({name: Seconds(seconds, refresh.cpu[name]) for name, seconds in refresh.seconds.items()})
+
+    total = timed(extract_build_publish)
+    parts["marts"] = parts["facts"] + parts["plan"] + parts["build"]
+    parts["published"] = parts["marts"] + parts["check"] + parts["publish"]
+    return {**parts, "all": total}
 
 
 def by_hand(warehouse: Connection) -> None:
@@ -169,11 +242,13 @@ def new_source(server: EmbeddedServer, data: Path, copies: int) -> psycopg.Conne
     return source
 
 
-def measure(places: Places, server: EmbeddedServer, source: psycopg.Connection, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each round; the last round's warehouse is left."""
-    found: dict[str, list[float]] = {}
+def measure(
+    places: Places, server: EmbeddedServer, source: psycopg.Connection, rounds: int
+) -> dict[str, list[Seconds]]:
+    """What each round took; the last round's warehouse is left."""
+    found: dict[str, list[Seconds]] = {}
 
-    def note(name: str, seconds: float) -> None:
+    def note(name: str, seconds: Seconds) -> None:
         found.setdefault(name, []).append(seconds)
 
     for number in range(rounds):
@@ -253,10 +328,11 @@ def main(data: Path, rounds: int, sizes: list[int], daily_rows: int) -> None:
     console = Console(width=110)
     for name in warm_up.LIBRARIES:
         __import__(name)
-    medians: dict[int, dict[str, float]] = {}
+    medians: dict[int, dict[str, Seconds]] = {}
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         server = EmbeddedServer(Path(folder) / "home")
         server.start()
+        watch(server)
         try:
             places = Places(Path(folder) / "lab", server.url("warehouse"), {APPLICATION: server.url("source")})
             for size in sizes:
@@ -265,15 +341,26 @@ def main(data: Path, rounds: int, sizes: list[int], daily_rows: int) -> None:
                         new_warehouse(server)
                         run(places)  # reads the compiled project, fills caches
                     found = measure(places, server, source, rounds)
-                medians[size] = {name: statistics.median(seconds) for name, seconds in found.items()}
-                table = Table("seconds", "median", "range", box=None)
+                medians[size] = {
+                    name: Seconds(
+                        statistics.median(each.wall for each in seconds),
+                        statistics.median(each.cpu for each in seconds),
+                    )
+                    for name, seconds in found.items()
+                }
+                table = Table("seconds", "median", "range", "CPU", box=None)
                 for name, seconds in found.items():
-                    table.add_row(name, f"{statistics.median(seconds):.2f}", f"{min(seconds):.2f}–{max(seconds):.2f}")
+                    least, most = min(each.wall for each in seconds), max(each.wall for each in seconds)
+                    wall, cpu = medians[size][name]
+                    table.add_row(name, f"{wall:.2f}", f"{least:.2f}–{most:.2f}", f"{cpu:.2f}")
                 console.print(f"users × {size}, {rounds} interleaved rounds", table)
                 hand = medians[size]["hand-written SQL"]
-                for part in ("marts", "all"):
-                    ratio = medians[size][f"from scratch: {part}"] / hand
-                    console.print(f"from scratch, {part} / hand-written: {ratio:.1f}")
+                for part in ("marts", "published", "all"):
+                    taken = medians[size][f"from scratch: {part}"]
+                    console.print(
+                        f"from scratch, {part} / hand-written: {taken.wall / hand.wall:.1f},"
+                        f" by CPU {taken.cpu / max(hand.cpu, 0.01):.1f}"
+                    )
                 if size == sizes[0] and daily_rows:
                     with connect(server.url("warehouse"), name="benchmark") as warehouse:
                         looks = widget(warehouse, daily_rows)
@@ -285,10 +372,16 @@ def main(data: Path, rounds: int, sizes: list[int], daily_rows: int) -> None:
                     console.print(
                         f"from raw / from the mart: {p95['a widget, from raw'] / p95['a widget, from the mart']:.0f}"
                     )
-            for name in ("from scratch: marts", "from scratch: all", "hand-written SQL", "one changed task: all"):
+            for name in (
+                "from scratch: marts", "from scratch: published", "from scratch: all", "hand-written SQL",
+                "one changed task: all",
+            ):  # fmt: skip
                 for size in sizes[1:]:
-                    grown = medians[size][name] / medians[sizes[0]][name]
-                    console.print(f"{name}: × {size / sizes[0]:.0f} users take {grown:.1f} times as long")
+                    grown, before = medians[size][name], medians[sizes[0]][name]
+                    console.print(
+                        f"{name}: × {size / sizes[0]:.0f} users take {grown.wall / before.wall:.1f} times as long,"
+                        f" by CPU {grown.cpu / max(before.cpu, 0.01):.1f}"
+                    )
         finally:
             server.remove()
 

@@ -162,6 +162,14 @@ all of them. #}
 {% macro postgres__computed_where_used() -%} not materialized {%- endmacro %}
 {% macro default__computed_where_used() -%} {%- endmacro %}
 
+{# At the end of a subquery: its expressions are computed once for each row, where an engine would copy them into
+every use, and its rows are passed on one by one, also between processes that share the work. #}
+{% macro computed_once_per_row() -%}
+    {{ return(adapter.dispatch('computed_once_per_row')()) }}
+{%- endmacro %}
+{% macro postgres__computed_once_per_row() -%} offset 0 {%- endmacro %}
+{% macro default__computed_once_per_row() -%} {%- endmacro %}
+
 {# For a from clause: the local dates that [starts_at, ends_at] can fall on in any zone, as touched.date. Local
 dates differ from UTC dates by a day at most, so windows are then found by an equality join, which is hashed. #}
 {% macro cross_join_local_dates(starts_at, ends_at) -%}

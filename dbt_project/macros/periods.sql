@@ -31,26 +31,39 @@ the number of goals, per source_table. Columns partition_start, source_table and
             select
                 goals.goal_id,
                 goals.source_table,
-                days.date
+                periods.date
             from {{ relation }} as goals
-            inner join {{ source('control', 'local_days') }} as days
-                on
-                    goals.timezone = days.timezone
-                    and goals.first_period_start <= days.date
-                    and (goals.last_date is null or goals.last_date >= days.date)
+            inner join (
+                select
+                    days.timezone,
+                    days.date,
+                    time_periods.time_period
+                from {{ source('control', 'local_days') }} as days
+                cross join (
+                    select 'daily' as time_period
+                    union all
+                    select 'weekly' as time_period
+                    union all
+                    select 'monthly' as time_period
+                ) as time_periods
+                where
+                    days.date = {{ period_start('time_periods.time_period', 'days.date') }}
                     and {{ as_of }} >= days.starts_at
+            ) as periods
+                on
+                    goals.timezone = periods.timezone
+                    and goals.time_period = periods.time_period
+                    and goals.first_period_start <= periods.date
+                    and (goals.last_date is null or goals.last_date >= periods.date)
+            -- No key, no look for the end of a period: most versions are a goal's first, and touch all of them.
             left join {{ source('control', 'local_days') }} as last_days
                 on
-                    days.timezone = last_days.timezone
-                    and goals.touches_from is not null
-                    and {{ period_end('goals.time_period', 'days.date') }} = last_days.date
+                    case when goals.touches_from is not null then goals.timezone end = last_days.timezone
+                    and {{ period_end('periods.time_period', 'periods.date') }} = last_days.date
             where
-                days.date = {{ period_start('goals.time_period', 'days.date') }}
-                and (
-                    goals.touches_from is null
-                    or last_days.ends_at is null
-                    or last_days.ends_at > goals.touches_from
-                )
+                goals.touches_from is null
+                or last_days.ends_at is null
+                or last_days.ends_at > goals.touches_from
         ) as touched
         group by touched.date, touched.source_table
     )

@@ -41,20 +41,26 @@ fractions that the contract cuts. #}
     end
 {%- endmacro %}
 
-{# Elements of a jsonb array with their 0-based position; none where it is not an array. #}
+{# For a from clause: elements of a jsonb array, as elements.element, with their 0-based elements.position; where it
+is no array, itself at no position. #}
 {% macro array_elements(column) -%}
     {{ return(adapter.dispatch('array_elements')(column)) }}
 {%- endmacro %}
 {% macro postgres__array_elements(column) -%}
-    cross join lateral jsonb_array_elements(
-        case when jsonb_typeof({{ column }}) = 'array' then {{ column }} else '[]'::jsonb end
-    ) with ordinality as elements (element, ordinal)
+    cross join lateral (
+        select
+            element,
+            ordinal::integer - 1 as position
+        from jsonb_array_elements(
+            case when jsonb_typeof({{ column }}) = 'array' then {{ column }} else '[]'::jsonb end
+        ) with ordinality as members (element, ordinal)
+        union all
+        select
+            {{ column }} as element,
+            null as position
+        where jsonb_typeof({{ column }}) <> 'array'
+    ) as elements
 {%- endmacro %}
-
-{% macro is_array(column) -%}
-    {{ return(adapter.dispatch('is_array')(column)) }}
-{%- endmacro %}
-{% macro postgres__is_array(column) -%} (jsonb_typeof({{ column }}) = 'array') {%- endmacro %}
 
 {# A string member of a jsonb object; null where it is missing or not a string. #}
 {% macro text_member(element, name) -%}
@@ -69,31 +75,32 @@ fractions that the contract cuts. #}
     case
         when {{ starts_at }} is null or {{ ends_at }} is null then 'slot_malformed'
         when {{ ends_at }} <= {{ starts_at }} then 'slot_not_positive'
-        when {{ microseconds_between(starts_at, ends_at) }} > 31 * 86400 * 1000000::bigint then 'slot_too_long'
+        when {{ ends_at }} > {{ starts_at }} + interval '31 days' then 'slot_too_long'
         when {{ starts_at }} < {{ utc_midnight(earliest_date) }} then 'before_earliest_date'
     end
 {%- endmacro %}
 
 {# For a from clause: one row per element of a column of slots, with the named columns of the relation it comes from,
 its position, starts_at, ends_at, and why it cannot be used (reason and value; null where it can). One row at no
-position where the column is no array. The relation has earliest_date. Arrays stay behind: they are large. #}
+position where the column is no array. The relation has earliest_date. One pass over it: arrays are large. #}
 {% macro judged_slots(relation, slots, columns) -%}
 (
-    with texts as {{ computed_once() }} (
+    with texts as (
 
         select
             {% for column in columns %}{{ relation }}.{{ column }}, {% endfor %}
             {{ relation }}.earliest_date,
-            elements.ordinal::integer - 1 as position,
+            elements.position,
             elements.element,
             {{ text_member('elements.element', 'start') }} as start_text,
             {{ text_member('elements.element', 'end') }} as end_text
         from {{ relation }}
         {{ array_elements(relation ~ '.' ~ slots) }}
+        {{ computed_once_per_row() }}
 
     ),
 
-    timed as {{ computed_once() }} (
+    timed as (
 
         select
             {{ columns | join(', ') }},
@@ -103,6 +110,7 @@ position where the column is no array. The relation has earliest_date. Arrays st
             {{ parse_instant('start_text') }} as starts_at,
             {{ parse_instant('end_text') }} as ends_at
         from texts
+        {{ computed_once_per_row() }}
 
     ),
 
@@ -110,8 +118,12 @@ position where the column is no array. The relation has earliest_date. Arrays st
 
         select
             *,
-            {{ slot_reason('starts_at', 'ends_at', 'earliest_date') }} as reason
+            case
+                when position is null then 'slots_not_array'
+                else {{ slot_reason('starts_at', 'ends_at', 'earliest_date') }}
+            end as reason
         from timed
+        {{ computed_once_per_row() }}
 
     )
 
@@ -123,16 +135,6 @@ position where the column is no array. The relation has earliest_date. Arrays st
         reason,
         case when reason is not null then left(element::text, 1000) end as value
     from judged
-    union all
-    select
-        {{ columns | join(', ') }},
-        null as position,
-        null as starts_at,
-        null as ends_at,
-        'slots_not_array' as reason,
-        left({{ slots }}::text, 1000) as value
-    from {{ relation }}
-    where not {{ is_array(slots) }}
 )
 {%- endmacro %}
 

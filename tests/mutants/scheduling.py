@@ -138,7 +138,13 @@ MUTANTS = (
         "when {{ ends_at }} < {{ starts_at }}",
         REASONS,
     ),
-    Mutant("31 days are not too long", f"{MACROS}/slots.sql", "> 31 * 86400", ">= 31 * 86400", REASONS),
+    Mutant(
+        "31 days are not too long",
+        f"{MACROS}/slots.sql",
+        "{{ ends_at }} > {{ starts_at }} + interval '31 days'",
+        "{{ ends_at }} >= {{ starts_at }} + interval '31 days'",
+        REASONS,
+    ),
     Mutant(
         "earliest_date itself is not before it",
         f"{MACROS}/slots.sql",
@@ -146,7 +152,13 @@ MUTANTS = (
         "{{ starts_at }} <= {{ utc_midnight(earliest_date) }}",
         REASONS,
     ),
-    Mutant("slots that are no array", f"{MACROS}/slots.sql", "where not {{ is_array(slots) }}", "where false", REASONS),
+    Mutant(
+        "slots that are no array",
+        f"{MACROS}/slots.sql",
+        "where jsonb_typeof({{ column }}) <> 'array'",
+        "where false",
+        REASONS,
+    ),
     Mutant(
         "slots of deleted tasks count nowhere",
         f"{MODELS}task_slots.sql",
@@ -227,8 +239,8 @@ MUTANTS = (
     Mutant(
         "category_minutes are not zero",
         f"{CANDIDATES}analytics_daily_metrics.sql",
-        "'minutes > 0') }} as category_minutes",
-        "'true') }} as category_minutes",
+        "'parts.minutes > 0') }} as category_minutes",
+        "'parts.category_id is not null') }} as category_minutes",
         DAILY,
     ),
     Mutant(
@@ -591,7 +603,7 @@ def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         workshop = Workshop(Path(name))
         try:
-            for test in dict.fromkeys(mutant.test for mutant in chosen if "/" not in mutant.test):
+            for test in dict.fromkeys(mutant.test for mutant in chosen):
                 if workshop.fails(test):
                     raise SystemExit(f"{test} fails on the project as it is")
             for mutant in chosen:

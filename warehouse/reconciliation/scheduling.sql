@@ -54,18 +54,22 @@ elements as (
 
     select
         'scheduling.tasks' as source_table, t.task_id as id, t.user_id,
-        coalesce(t.category_id, '00000000-0000-0000-0000-000000000000') as category_id, e.slot, e.n::integer - 1 as position
+        coalesce(t.category_id, '00000000-0000-0000-0000-000000000000') as category_id,
+        e.slot ->> 'start' as start_text, e.slot ->> 'end' as end_text, e.n::integer - 1 as position
     from raw.scheduling__tasks as t
     cross join lateral jsonb_array_elements(
         case when jsonb_typeof(t.scheduled_slots) = 'array' then t.scheduled_slots else '[]' end
     ) with ordinality as e (slot, n)
     where t.deleted_at is null and t.status <> 'cancelled'
     union all
-    select 'scheduling.user_calendar_days', d.calendar_day_id, d.user_id, null, e.slot, e.n::integer - 1
+    select
+        'scheduling.user_calendar_days', d.calendar_day_id, d.user_id, null,
+        e.slot ->> 'start', e.slot ->> 'end', e.n::integer - 1
     from raw.scheduling__user_calendar_days as d
     cross join lateral jsonb_array_elements(
         case when jsonb_typeof(d.focus_slots) = 'array' then d.focus_slots else '[]' end
     ) with ordinality as e (slot, n)
+    offset 0 -- a fence: texts are taken out of an element once
 
 ),
 
@@ -73,8 +77,8 @@ elements_in_reach as materialized (
 
     select e.*
     from elements as e
-    where left(e.slot ->> 'start', 10) collate "C" <= (select reach.last_text from reach)
-        and left(e.slot ->> 'end', 10) collate "C" >= (select reach.first_text from reach)
+    where left(e.start_text, 10) collate "C" <= (select reach.last_text from reach)
+        and left(e.end_text, 10) collate "C" >= (select reach.first_text from reach)
 
 ),
 
@@ -95,11 +99,11 @@ slots as materialized (
     select
         source_table, id, user_id, category_id, timezone,
         -- The contract cuts fractions that the cast would round, and allows offsets that it does not read.
-        case when length(slot ->> 'start') in (20, 25) then slot ->> 'start' else regexp_replace(
-            regexp_replace(slot ->> 'start', '(\.\d{6})\d+', '\1'), '([+-]\d\d):?(\d\d):?(\d\d)$', '\1:\2:\3'
+        case when length(start_text) in (20, 25) then start_text else regexp_replace(
+            regexp_replace(start_text, '(\.\d{6})\d+', '\1'), '([+-]\d\d):?(\d\d):?(\d\d)$', '\1:\2:\3'
         ) end::timestamptz as starts_at,
-        case when length(slot ->> 'end') in (20, 25) then slot ->> 'end' else regexp_replace(
-            regexp_replace(slot ->> 'end', '(\.\d{6})\d+', '\1'), '([+-]\d\d):?(\d\d):?(\d\d)$', '\1:\2:\3'
+        case when length(end_text) in (20, 25) then end_text else regexp_replace(
+            regexp_replace(end_text, '(\.\d{6})\d+', '\1'), '([+-]\d\d):?(\d\d):?(\d\d)$', '\1:\2:\3'
         ) end::timestamptz as ends_at
     from used
 
@@ -117,12 +121,14 @@ cuts as materialized (
 
 ),
 
-pieces as materialized (
+pieces as (
 
     select
-        s.source_table, s.id, s.user_id, s.category_id, c.date,
-        floor(extract(epoch from least(s.ends_at, c.ends_at)) / 60)
-        - floor(extract(epoch from greatest(s.starts_at, c.starts_at)) / 60) as minutes
+        s.source_table, s.user_id, s.category_id, c.date,
+        (
+            date_part('epoch', date_trunc('minute', least(s.ends_at, c.ends_at) at time zone 'UTC'))
+            - date_part('epoch', date_trunc('minute', greatest(s.starts_at, c.starts_at) at time zone 'UTC'))
+        )::integer / 60 as minutes
     from slots as s
     cross join lateral generate_series(0, (s.ends_at at time zone 'UTC')::date - (s.starts_at at time zone 'UTC')::date) as d
     inner join cuts as c
@@ -131,56 +137,58 @@ pieces as materialized (
 
 ),
 
-completions as materialized (
+-- The zone of each first: joined with users, windows would be as many as users and days.
+completed as materialized (
 
-    select t.user_id, coalesce(t.category_id, '00000000-0000-0000-0000-000000000000') as category_id, c.date
+    select
+        t.user_id, coalesce(t.category_id, '00000000-0000-0000-0000-000000000000') as category_id,
+        t.completed_at, u.timezone
     from raw.scheduling__tasks as t
     inner join users as u on u.user_id = t.user_id
-    inner join cuts as c
-        on c.timezone = u.timezone and c.utc_date = (t.completed_at at time zone 'UTC')::date
-        and c.starts_at <= t.completed_at and c.ends_at > t.completed_at
     where t.deleted_at is null
         and t.completed_at >= (select greatest(earliest_date::timestamp at time zone 'UTC', reach.first_at) from parameters cross join reach)
         and t.completed_at < (select reach.last_at from reach)
 
 ),
 
-day_measures as (
+-- One pass over both: the rest is read from these sums.
+measures as materialized (
 
-    select
-        date,
-        sum(minutes) filter (where source_table = 'scheduling.tasks') as minutes,
-        null::bigint as completed
-    from pieces group by date
+    select user_id, date, category_id, source_table, sum(minutes) as minutes, 0 as completed
+    from pieces
+    group by user_id, date, category_id, source_table
     union all
-    select date, null, count(*) from completions group by date
+    select s.user_id, c.date, s.category_id, 'scheduling.tasks', 0, count(*)
+    from completed as s
+    inner join cuts as c
+        on c.timezone = s.timezone and c.utc_date = (s.completed_at at time zone 'UTC')::date
+        and c.starts_at <= s.completed_at and c.ends_at > s.completed_at
+    group by s.user_id, c.date, s.category_id
 
 ),
 
 expected_by_day as (
 
-    select date, coalesce(sum(minutes), 0) as minutes, coalesce(sum(completed), 0) as completed
-    from day_measures group by date
+    select
+        date, coalesce(sum(minutes) filter (where source_table = 'scheduling.tasks'), 0) as minutes,
+        sum(completed) as completed
+    from measures group by date
 
 ),
 
 expected_rows as (
 
-    select 'analytics_daily_metrics' as mart, date, count(*) as row_count
-    from (
-        select user_id, date from pieces group by user_id, date, source_table having sum(minutes) > 0
-        union
-        select user_id, date from completions
-    ) as user_days
+    select 'analytics_daily_metrics' as mart, date, count(distinct user_id) as row_count
+    from measures
+    where minutes > 0 or completed > 0
     group by date
     union all
     select 'category_daily_metrics', date, count(*)
     from (
-        select user_id, date, category_id from pieces
+        select date from measures
         where source_table = 'scheduling.tasks'
-        group by user_id, date, category_id having sum(minutes) > 0
-        union
-        select user_id, date, category_id from completions
+        group by user_id, date, category_id
+        having sum(minutes) > 0 or sum(completed) > 0
     ) as user_day_categories
     group by date
 

@@ -41,7 +41,7 @@ by_category as (
         user_id,
         date,
         category_id,
-        sum(minutes) as minutes,
+        sum(minutes::integer) as minutes,
         count(case when minutes > 0 then 1 end) as scheduled,
         count(case when minutes > 0 and is_completed then 1 end) as completed_scheduled,
         sum(slots_count) as source_rows
@@ -50,81 +50,80 @@ by_category as (
 
 ),
 
-scheduled as (
+-- What each source says of a user's day, to be summed in one pass; minutes of focus are there once.
+parts as (
 
     select
         user_id,
         date,
-        sum(minutes) as minutes,
-        sum(scheduled) as scheduled,
-        sum(completed_scheduled) as completed_scheduled,
-        {{ json_object_of('category_id', 'minutes', 'minutes > 0') }} as category_minutes,
-        sum(source_rows) as source_rows
+        category_id,
+        minutes::integer as minutes,
+        0 as completed,
+        scheduled::integer as scheduled,
+        completed_scheduled::integer as completed_scheduled,
+        0 as focus_minutes,
+        0 as focus_capacity_minutes,
+        source_rows::integer as source_rows
     from by_category
-    group by user_id, date
-
-),
-
-completed as (
-
+    union all
     select
         user_id,
         date,
-        count(*) as completed
+        null as category_id,
+        0 as minutes,
+        1 as completed,
+        0 as scheduled,
+        0 as completed_scheduled,
+        0 as focus_minutes,
+        0 as focus_capacity_minutes,
+        1 as source_rows
     from completion_days
-    group by user_id, date
-
-),
-
-focus_source as (
-
+    union all
     select
         user_id,
         date,
-        sum(slots_count) as source_rows
+        null as category_id,
+        0 as minutes,
+        0 as completed,
+        0 as scheduled,
+        0 as completed_scheduled,
+        focus_minutes::integer as focus_minutes,
+        focus_capacity_minutes::integer as focus_capacity_minutes,
+        0 as source_rows
+    from focus_minutes
+    union all
+    select
+        user_id,
+        date,
+        null as category_id,
+        0 as minutes,
+        0 as completed,
+        0 as scheduled,
+        0 as completed_scheduled,
+        0 as focus_minutes,
+        0 as focus_capacity_minutes,
+        slots_count as source_rows
     from focus_days
-    group by user_id, date
-
-),
-
-user_days as (
-
-    select user_id, date from scheduled
-    union
-    select user_id, date from completed
-    union
-    select user_id, date from focus_minutes
 
 ),
 
 measures as (
 
     select
-        user_days.user_id,
-        user_days.date,
-        coalesce(scheduled.minutes, 0)::integer as total_scheduled_minutes,
-        coalesce(completed.completed, 0)::integer as completed_tasks_count,
-        coalesce(scheduled.scheduled, 0)::integer as scheduled_tasks_count,
-        coalesce(scheduled.completed_scheduled, 0)::integer as completed_scheduled_tasks_count,
-        coalesce(focus_minutes.focus_minutes, 0)::integer as focus_minutes,
-        coalesce(focus_minutes.focus_capacity_minutes, 0)::integer as focus_capacity_minutes,
-        coalesce(scheduled.category_minutes, {{ empty_json_object() }}) as category_minutes,
-        (
-            coalesce(scheduled.source_rows, 0)
-            + coalesce(completed.completed, 0)
-            + coalesce(focus_source.source_rows, 0)
-        )::bigint as _source_row_count
-    from user_days
+        parts.user_id,
+        parts.date,
+        sum(parts.minutes)::integer as total_scheduled_minutes,
+        sum(parts.completed)::integer as completed_tasks_count,
+        sum(parts.scheduled)::integer as scheduled_tasks_count,
+        sum(parts.completed_scheduled)::integer as completed_scheduled_tasks_count,
+        sum(parts.focus_minutes)::integer as focus_minutes,
+        sum(parts.focus_capacity_minutes)::integer as focus_capacity_minutes,
+        {{ json_object_of('parts.category_id', 'parts.minutes', 'parts.minutes > 0') }} as category_minutes,
+        sum(parts.source_rows)::bigint as _source_row_count
+    from parts
     inner join run_days
-        on user_days.date = run_days.date
-    left join scheduled
-        on user_days.user_id = scheduled.user_id and user_days.date = scheduled.date
-    left join completed
-        on user_days.user_id = completed.user_id and user_days.date = completed.date
-    left join focus_minutes
-        on user_days.user_id = focus_minutes.user_id and user_days.date = focus_minutes.date
-    left join focus_source
-        on user_days.user_id = focus_source.user_id and user_days.date = focus_source.date
+        on parts.date = run_days.date
+    group by parts.user_id, parts.date
 
 ),
 

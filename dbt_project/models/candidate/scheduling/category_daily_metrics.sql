@@ -29,11 +29,11 @@ measures as (
         user_id,
         date,
         category_id,
-        minutes,
+        minutes::integer as minutes,
         0 as completed,
         case when minutes > 0 then 1 else 0 end as scheduled,
         case when minutes > 0 and is_completed then 1 else 0 end as completed_scheduled,
-        slots_count as source_rows
+        slots_count::integer as source_rows
     from task_days
     union all
     select

@@ -22,21 +22,35 @@ user_days as (
 
 ),
 
+intervals as (
+
+    select
+        user_id,
+        date,
+        starts_minute,
+        ends_minute,
+        1 as focus,
+        0 as scheduled
+    from focus_days
+    union all
+    select
+        slot_days.user_id,
+        slot_days.date,
+        slot_days.starts_minute,
+        slot_days.ends_minute,
+        0 as focus,
+        1 as scheduled
+    from slot_days
+    inner join user_days
+        on slot_days.user_id = user_days.user_id and slot_days.date = user_days.date
+
+),
+
 borders as (
 
-    select user_id, date, starts_minute as minute, 1 as focus, 0 as scheduled from focus_days
+    select user_id, date, starts_minute as minute, focus, scheduled from intervals
     union all
-    select user_id, date, ends_minute as minute, -1 as focus, 0 as scheduled from focus_days
-    union all
-    select slot_days.user_id, slot_days.date, slot_days.starts_minute as minute, 0 as focus, 1 as scheduled
-    from slot_days
-    inner join user_days
-        on slot_days.user_id = user_days.user_id and slot_days.date = user_days.date
-    union all
-    select slot_days.user_id, slot_days.date, slot_days.ends_minute as minute, 0 as focus, -1 as scheduled
-    from slot_days
-    inner join user_days
-        on slot_days.user_id = user_days.user_id and slot_days.date = user_days.date
+    select user_id, date, ends_minute as minute, -focus as focus, -scheduled as scheduled from intervals
 
 ),
 
@@ -46,8 +60,8 @@ borders_netted as (
         user_id,
         date,
         minute,
-        sum(focus) as focus,
-        sum(scheduled) as scheduled
+        sum(focus)::integer as focus,
+        sum(scheduled)::integer as scheduled
     from borders
     group by user_id, date, minute
 
@@ -58,7 +72,7 @@ pieces as (
     select
         user_id,
         date,
-        lead(minute) over by_minute - minute as minutes,
+        (lead(minute) over by_minute - minute)::integer as minutes,
         sum(focus) over by_minute as open_focus,
         sum(scheduled) over by_minute as open_scheduled
     from borders_netted

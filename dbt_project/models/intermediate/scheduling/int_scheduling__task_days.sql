@@ -14,7 +14,7 @@ summed as (
         date,
         category_id,
         is_completed,
-        sum(ends_minute - starts_minute) as minutes,
+        sum((ends_minute - starts_minute)::integer) as minutes,
         sum(slots_count) as slots_count
     from slot_days
     group by task_id, user_id, date, category_id, is_completed
