@@ -41,6 +41,8 @@ POINTS, LIMIT = 288, 3.0
 CHOICES = tuple(itertools.product((2.5, 3.0, 3.5, 4.0, 4.5, 5.0), (4, 6, 8, 10, 12, 16, 24)))
 """Limits of the score, and exceptions granted."""
 
+HEADINGS = ("windows", "z-score: found", "points outside", "incidents", "ours: found", "points outside", "incidents")
+
 
 class Found(NamedTuple):
     """Windows found, points outside of any, incidents outside of any, windows."""
@@ -121,15 +123,15 @@ def held_back(folder: Path = FOLDER) -> Iterator[tuple[str, tuple[float, int], F
             for half, found in zip(halves, ours, strict=True):
                 found[limit, exceptions] = total(count(frame, windows, detector(frame)) for _, frame, windows in half)
     for name, mine, other in (("first", 0, 1), ("second", 1, 0)):
-        allowed = {choice: found for choice, found in ours[other].items() if found.outside * 4 <= z_scores[other].outside}
+        most = z_scores[other].outside / 4
+        allowed = {choice: found for choice, found in ours[other].items() if found.outside <= most}
         chosen = min(allowed, key=lambda choice: (-allowed[choice].found, allowed[choice].outside))
         yield name, chosen, z_scores[mine], ours[mine][chosen]
 
 
 def main(folder: Path) -> None:
     """Print both, per series and in total."""
-    headings = ("windows", "z-score: found", "points outside", "incidents", "ours: found", "points outside", "incidents")
-    table = Table("series", *headings)
+    table = Table("series", *HEADINGS)
     rows = list(results(folder))
     for name, z_score, ours in rows:
         table.add_row(name, *map(str, (z_score.windows, *z_score[:3], *ours[:3])))
@@ -138,7 +140,7 @@ def main(folder: Path) -> None:
     console = Console(width=140)
     console.print(table)
     console.print(f"points outside of any window: {ours.outside / z_score.outside:.3f} of the rolling z-score's")
-    table = Table("half held back", "limit", "exceptions", *headings)
+    table = Table("half held back", "limit", "exceptions", *HEADINGS)
     halves = list(held_back(folder))
     for name, chosen, z_score, ours in halves:
         table.add_row(name, *map(str, (*chosen, z_score.windows, *z_score[:3], *ours[:3])))

@@ -29,6 +29,10 @@ WEEK = 7
 VALUES_IN_ONE_PROCESS = 100_000
 """To fit; above it (some twenty seconds of work), a second process is worth the seconds that it takes to start."""
 
+NULL = r"\N"
+ESCAPED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+"""Of COPY's text format."""
+
 KEPT_FOR = "14 days"
 """Fits that no run has asked for in this time are dropped."""
 
@@ -108,6 +112,17 @@ def last_complete_day(parameters: Parameters) -> dt.date:
 def significant(value: float | None) -> float | None:
     """Nine significant digits: what remains where libraries and processors differ in the last bits."""
     return None if value is None or not np.isfinite(value) else float(f"{value:.9g}") + 0.0
+
+
+def _digits(values: Floats) -> list[str]:
+    """Likewise, as fields of COPY's text format."""
+    finite = np.isfinite(values).tolist()
+    return [f"{value:.9g}" if known else NULL for value, known in zip((values + 0.0).tolist(), finite, strict=True)]
+
+
+def _copied(*values: object) -> str:
+    """Fields of COPY's text format."""
+    return "\t".join(NULL if value is None else str(value).translate(ESCAPED) for value in values)
 
 
 # ── anomalies ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -231,27 +246,28 @@ def forecasts(
         yield key, granularity, fits[fingerprint].after(missing, GRANULARITIES[granularity])
 
 
-def forecast_rows(parameters: Parameters, found: Sequence[tuple[tuple[str, ...], str, Forecast]]) -> Rows:
-    """Rows of kpi_forecasts."""
+def forecast_lines(parameters: Parameters, found: Sequence[tuple[tuple[str, ...], str, Forecast]]) -> Iterator[str]:
+    """Rows of kpi_forecasts as lines of COPY: two thousand of each series, too many to be adapted value by value."""
     as_of = last_complete_day(parameters) + ONE_DAY
     for key, granularity, forecast in found:
-        described = (
+        described = _copied(
             forecast.model, forecast.status, forecast.trend, significant(forecast.trend_strength),
             forecast.seasonal_period, significant(forecast.seasonality_strength),
         )  # fmt: skip
         first = period_start(as_of, granularity)
         # A period that ends with the as-of date's day before is complete: the next begins on the date.
         targets = [later_period(first, granularity, number) for number in range(max(1, len(forecast.mean)))]
+        means = _digits(forecast.mean)
         for level in forecasting.LEVELS:
             if forecast.status != "ok":
-                yield (*key, granularity, 1, level, as_of, targets[0], None, None, None, *described)
+                yield f"{_copied(*key, granularity, 1, level, as_of, targets[0], None, None, None)}\t{described}\n"
                 continue
-            lower, upper = forecast.interval(level)
-            for number, target in enumerate(targets):
-                yield (
-                    *key, granularity, number + 1, level, as_of, target, significant(float(forecast.mean[number])),
-                    significant(float(lower[number])), significant(float(upper[number])), *described,
-                )  # fmt: skip
+            head, common = _copied(*key, granularity), _copied(level, as_of)
+            columns = zip(targets, means, *map(_digits, forecast.interval(level)), strict=True)
+            yield "".join(
+                f"{head}\t{number}\t{common}\t{target}\t{mean}\t{lower}\t{upper}\t{described}\n"
+                for number, (target, mean, lower, upper) in enumerate(columns, start=1)
+            )
 
 
 def accuracy_rows(found: Sequence[tuple[tuple[str, ...], str, Forecast]]) -> Rows:
