@@ -41,7 +41,6 @@ def fill(
     warehouse: Connection,
     parameters: Parameters,
     plan: Plan,
-    additive: frozenset[str],
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Compute the rows of the plan's marts from the days as they will stand; one transaction.
@@ -50,7 +49,6 @@ def fill(
         warehouse: with candidates of what the marts are made from.
         parameters: of the run.
         plan: what is built.
-        additive: metric types of which a day without a row counts as zero.
         say: takes a line of progress.
     """
     from warehouse.services import rows
@@ -62,7 +60,7 @@ def fill(
     if "kpi_correlations" in wanted:
         computed["kpi_correlations"] = list(rows.correlation_rows(warehouse, parameters))
     if {"kpi_forecasts", "kpi_forecast_accuracy"} & {*wanted}:
-        fits = list(rows.forecasts(warehouse, parameters, additive, say))
+        fits = list(rows.forecasts(warehouse, parameters, say))
         computed["kpi_forecasts"] = rows.forecast_lines(parameters, fits)
         computed["kpi_forecast_accuracy"] = rows.accuracy_rows(fits)
     with warehouse.transaction(), warehouse.cursor() as cursor:

@@ -76,7 +76,6 @@ class Refresh:
         applications: which ones.
         maximum_quarantine_share: of a table's live rows, above which an application is blocked (0–1).
         wait: whether to wait for another run.
-        additive_metric_types: of the services; a day without a row of theirs counts as zero.
         say: takes a line of progress.
         reading: takes numbers while an extract goes on.
         force_deletes: source tables that may lose any number of rows, or ``all``.
@@ -90,7 +89,6 @@ class Refresh:
         maximum_quarantine_share: float = 0.05,
         *,
         wait: bool = True,
-        additive_metric_types: frozenset[str] = frozenset(),
         say: Callable[[str], None] = lambda line: None,
         reading: Callable[[Reading], None] = lambda reading: None,
         force_deletes: Collection[str] = (),
@@ -100,7 +98,6 @@ class Refresh:
         self.applications = applications
         self.maximum_quarantine_share = maximum_quarantine_share
         self.wait = wait
-        self.additive_metric_types = additive_metric_types
         self.say = say
         self.reading = reading
         self.force_deletes = force_deletes
@@ -266,7 +263,7 @@ class Refresh:
                 self.transformer.run(*selection)
         if later:
             with self.stage("compute"):
-                computed.fill(self.warehouse, self.parameters, part, self.additive_metric_types, self.say)
+                computed.fill(self.warehouse, self.parameters, part, self.say)
             with self.stage("build"):
                 self.transformer.run(*transform.selection(self.warehouse, application, later))
         with self.stage("check"):

@@ -103,6 +103,31 @@ def test_series_that_cannot_be_forecast_say_why(lab: Lab) -> None:
     ]
 
 
+def test_days_without_a_row_of_an_additive_type_are_zero_from_the_next_run_on(lab: Lab) -> None:
+    """Of the orders there is one day with a value, 1, and eight without."""
+
+    def orders() -> list[tuple[object, ...]]:
+        return lab.warehouse.execute(
+            "select status, forecast is not null, forecast < 0.5 from marts.kpi_forecasts"
+            " where metric_type = 'orders' and granularity = 'day' and confidence_level = 0.95 and horizon = 1"
+        ).fetchall()
+
+    def of_others() -> list[tuple[object, ...]]:
+        return lab.warehouse.execute(
+            "select * from marts.kpi_forecasts where metric_type <> 'orders' order by 1, 2, 3, 4, 5, 6"
+        ).fetchall()
+
+    others = of_others()
+    assert orders() == [("too_short", False, None)]
+    lab.run(AS_OF, applications=("services",), gate_open=True, additive=frozenset({"orders"}))
+    assert orders() == [("ok", True, True)]
+    assert of_others() == others
+    proofs = lab.verify(additive=frozenset({"orders"}))
+    assert not proofs["kpi_forecasts"].differences
+    lab.run(AS_OF, applications=("services",), gate_open=True)
+    assert orders() == [("too_short", False, None)]
+
+
 def test_series_that_move_together_are_correlated(lab: Lab) -> None:
     (row,) = [row for row in lab.rows("kpi_correlations") if (row["segment_x"], row["segment_y"]) == ("a", "b")]
     assert (row["n"], row["pearson"], row["spearman"], row["slope"], row["r_squared"]) == (161, 1.0, 1.0, 1.0, 1.0)
@@ -191,7 +216,7 @@ def test_a_webhook_that_is_not_there_is_tried_again(nothing_sent: Lab) -> None:
 def test_a_run_refits_only_series_with_a_new_complete_period(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Last, because it moves the lab on by a day, of which one series has a value.
 
-    Beside it, the same marts from scratch in two processes, of which one has other numbers of threads.
+    Beside it, the same marts from scratch in three processes, of which two have other numbers of threads.
     """
     lab.write(
         "insert into services.metrics (service_name, metric_type, segment, value, unit, recorded_at)"
@@ -221,10 +246,12 @@ def test_a_run_refits_only_series_with_a_new_complete_period(lab: Lab, monkeypat
         assert fit.call_count == 0
     incremental = lab.dump()
     lab.start_over()
-    monkeypatch.setattr(rows, "VALUES_IN_ONE_PROCESS", 0)
+    monkeypatch.setattr(rows, "VALUES_IN_ONE_PROCESS", 1)
+    monkeypatch.setattr(worker, "cores", lambda: 3)
     for library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
         monkeypatch.setenv(f"{library}_NUM_THREADS", "1")
-    with mock.patch.object(worker, "fit_on_two_cores", wraps=worker.fit_on_two_cores) as on_two_cores:
+    with mock.patch.object(worker, "fit_in_processes", wraps=worker.fit_in_processes) as in_processes:
         lab.run(LATER, applications=("services",), gate_open=True)
-        assert on_two_cores.call_count == 1
+        (call,) = in_processes.call_args_list
+        assert call.args[1] == 3
     assert lab.dump() == incremental

@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from warehouse.database import Connection
 from warehouse.plan import Parameters
-from warehouse.services import anomalies, correlations, forecasting
+from warehouse.services import anomalies, correlations, forecasting, worker
 from warehouse.services.forecasting import GRANULARITIES, Floats, Forecast, Score
 
 Rows = Iterator[tuple[Any, ...]]
@@ -27,7 +27,8 @@ ONE_DAY = dt.timedelta(days=1)
 WEEK = 7
 
 VALUES_IN_ONE_PROCESS = 100_000
-"""To fit; above it (some twenty seconds of work), a second process is worth the seconds that it takes to start."""
+"""To fit; for as many more (some six seconds of work), another process is worth the seconds that it takes to start, as
+long as there are cores."""
 
 NULL = r"\N"
 ESCAPED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
@@ -215,7 +216,7 @@ def by_period(values: Floats, begin: dt.date, granularity: str, last: dt.date) -
 
 
 def forecasts(
-    warehouse: Connection, parameters: Parameters, additive: frozenset[str], say: Callable[[str], None]
+    warehouse: Connection, parameters: Parameters, say: Callable[[str], None]
 ) -> Iterator[tuple[tuple[str, ...], str, Forecast]]:
     """Every series without segment and granularity, fitted where its content has not been fitted before."""
     last = last_complete_day(parameters)
@@ -228,7 +229,7 @@ def forecasts(
         for key, row in zip(keys, values, strict=True):
             known = np.flatnonzero(~np.isnan(row))
             first = known[0] if len(known) else len(row)
-            if key[1] in additive:
+            if key[1] in parameters.additive:
                 row[first:] = np.nan_to_num(row[first:])
                 known = np.arange(first, len(row))
             series = row[first : known[-1] + 1] if len(known) else row[:0]
@@ -287,11 +288,8 @@ def _fingerprint(granularity: str, series: Floats) -> str:
 
 
 def _fit(tasks: Sequence[tuple[str, Floats]]) -> list[Forecast]:
-    if sum(len(series) for _, series in tasks) <= VALUES_IN_ONE_PROCESS:
-        return [fit_one(task) for task in tasks]
-    from warehouse.services.worker import fit_on_two_cores
-
-    return fit_on_two_cores(tasks)
+    values = sum(len(series) for _, series in tasks)
+    return worker.fit_in_processes(tasks, min(worker.cores(), 1 + values // VALUES_IN_ONE_PROCESS))
 
 
 def fit_one(task: tuple[str, Floats]) -> Forecast:
