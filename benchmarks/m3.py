@@ -94,7 +94,7 @@ def daily(folder: Path) -> Iterator[tuple[str, Floats]]:
     def read(table: str, instant: str) -> pd.DataFrame:
         frame = pd.read_csv(folder / f"{table}.csv.gz")
         days = pd.to_datetime(frame[instant], utc=True, format="ISO8601").dt.tz_localize(None).dt.normalize()
-        return frame.assign(date=days, one=1.0)[days >= "2015-01-01"]
+        return frame.assign(date=days, one=1.0)[days >= "2000-01-01"]
 
     events = read("workflows.workflow_events", "occurred_at")
     tasks = read("scheduling.tasks", "completed_at")

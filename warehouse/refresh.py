@@ -259,7 +259,7 @@ class Refresh:
         with self.stage("build"):
             computed.prepare(self.warehouse, application)
             first = [name for name in part.partitions if name not in later]
-            if selection := transform.selection(self.warehouse, application, first):
+            if selection := transform.selection(self.warehouse, application, first, needed_by=later):
                 self.transformer.run(*selection)
         if later:
             with self.stage("compute"):

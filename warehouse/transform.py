@@ -234,10 +234,13 @@ class Transformer:
                     os.environ[name] = value
 
 
-def selection(warehouse: Connection, application: str, names: Iterable[str]) -> list[str]:
+def selection(
+    warehouse: Connection, application: str, names: Iterable[str], needed_by: Iterable[str] = ()
+) -> list[str]:
     """What dbt has to be told so that these candidates are built.
 
-    With them, what they need of this run alone, and candidates that have no table yet: others may read it.
+    With them, what they need of this run alone (and what others do, that are built after them: ``needed_by``), and
+    candidates that have no table yet: others may read it.
     """
     missing = [
         each.name
@@ -245,7 +248,10 @@ def selection(warehouse: Connection, application: str, names: Iterable[str]) -> 
         if fetch_row(warehouse, "select to_regclass(%s) is null", (f"candidate.{each.name}",))[0]
     ]
     chosen = dict.fromkeys((*names, *missing))
-    return [*chosen, *(f"+{name},tag:run" for name in chosen if mart(name).dated or mart(name).made_from)]
+    return [
+        *chosen,
+        *(f"+{name},tag:run" for name in (*chosen, *needed_by) if mart(name).dated or mart(name).made_from),
+    ]
 
 
 def manifest_name(database: str) -> str:

@@ -19,6 +19,7 @@ from warehouse import status
 from warehouse.alerts import Alert, LogChannel, UnknownError, WebhookChannel, send_pending
 from warehouse.server import EmbeddedServer
 from warehouse.services import plots, rows, worker
+from warehouse.services.forecasting import GRANULARITIES
 
 AS_OF = dt.datetime(2024, 6, 10, 12, tzinfo=dt.UTC)
 LATER = AS_OF + dt.timedelta(days=1)
@@ -108,8 +109,8 @@ def test_days_without_a_row_of_an_additive_type_are_zero_from_the_next_run_on(la
 
     def orders() -> list[tuple[object, ...]]:
         return lab.warehouse.execute(
-            "select status, forecast is not null, forecast < 0.5 from marts.kpi_forecasts"
-            " where metric_type = 'orders' and granularity = 'day' and confidence_level = 0.95 and horizon = 1"
+            "select granularity, status, count(forecast) from marts.kpi_forecasts"
+            " where metric_type = 'orders' and confidence_level = 0.95 group by 1, 2 order by 1"
         ).fetchall()
 
     def of_others() -> list[tuple[object, ...]]:
@@ -118,14 +119,20 @@ def test_days_without_a_row_of_an_additive_type_are_zero_from_the_next_run_on(la
         ).fetchall()
 
     others = of_others()
-    assert orders() == [("too_short", False, None)]
-    lab.run(AS_OF, applications=("services",), gate_open=True, additive=frozenset({"orders"}))
-    assert orders() == [("ok", True, True)]
+    without = orders()
+    assert without == [(granularity, "too_short", 0) for granularity in sorted(GRANULARITIES)]
+    with mock.patch.object(rows, "_fit", wraps=rows._fit) as fit:
+        lab.run(AS_OF, applications=("services",), gate_open=True, additive=frozenset({"orders"}))
+    (call,) = fit.call_args_list
+    assert [(granularity, series.tolist()) for granularity, series in call.args[0]] == [
+        ("day", [1.0, *[0.0] * 8]), ("week", [1.0, 0.0]),
+    ]  # fmt: skip
+    assert orders() == [("day", "ok", 365), *without[1:]]
     assert of_others() == others
     proofs = lab.verify(additive=frozenset({"orders"}))
     assert not proofs["kpi_forecasts"].differences
     lab.run(AS_OF, applications=("services",), gate_open=True)
-    assert orders() == [("too_short", False, None)]
+    assert orders() == without
 
 
 def test_series_that_move_together_are_correlated(lab: Lab) -> None:

@@ -40,18 +40,7 @@ KEPT_FOR = "14 days"
 STANDING = """
     copy (
         select {series}, date, sum(value_sum)::double precision as value
-        from (
-            select * from candidate.kpi_daily
-            where date in (
-                select partition_start from control.run_partitions where mart = 'kpi_daily' and not is_held_back
-            )
-            union all
-            select {columns}, null::bigint from marts.kpi_daily as published
-            where not exists (
-                select from control.run_partitions as r
-                where r.mart = 'kpi_daily' and not r.is_held_back and r.partition_start = published.date
-            )
-        ) as standing
+        from intermediate.int_services__standing_days
         where date >= {first} and date <= {last}
         group by {series}, date
     ) to stdout (format csv)
@@ -68,16 +57,8 @@ def standing(
     """
     import pandas as pd
 
-    columns = [
-        str(name)
-        for (name,) in warehouse.execute(
-            "select column_name from information_schema.columns where table_schema = 'candidate'"
-            " and table_name = 'kpi_daily' and column_name <> '_source_row_count' order by ordinal_position"
-        )
-    ]
     query = sql.SQL(STANDING).format(
         series=sql.SQL(", ").join(map(sql.Identifier, series)),
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
         first=sql.Literal(first),
         last=sql.Literal(last),
     )
