@@ -4,21 +4,29 @@ Belongs here: marts that Python computes, and what leaves Weir. Does not belong 
 and sums, goals and comparisons (``test_incremental``, against the reference).
 """
 
+import base64
 import datetime as dt
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
+from xml.etree import ElementTree
 
 import dagster as dg
 import pytest
 
+from assets.refresh import RESOURCE
+from assets.specs import REFRESH, mart_key
 from orchestration.definitions import build_defs
-from tests.support import Lab, make_database
+from tests.support import EARLIEST, Lab, gate_left_open, make_database
 from tests.webhook import Webhook
 from warehouse import status
 from warehouse.alerts import Alert, LogChannel, UnknownError, WebhookChannel, send_pending
+from warehouse.catalog import mart
+from warehouse.plan import Parameters
+from warehouse.refresh import Refresh, new_run_id
 from warehouse.server import EmbeddedServer
-from warehouse.services import plots, rows, worker
+from warehouse.services import rows, worker
 from warehouse.services.forecasting import GRANULARITIES
 
 AS_OF = dt.datetime(2024, 6, 10, 12, tzinfo=dt.UTC)
@@ -141,9 +149,33 @@ def test_series_that_move_together_are_correlated(lab: Lab) -> None:
     assert all(row["metric_type_x"] == row["metric_type_y"] == "revenue" for row in lab.rows("kpi_correlations"))
 
 
-def test_plots_are_markdown_images_and_scores_a_table(lab: Lab) -> None:
-    assert plots.forecasts(lab.warehouse).count("](data:image/svg+xml;base64,") == 2
-    assert "| day | seasonal_naive" in plots.accuracy(lab.warehouse)
+def test_dagster_shows_plots_as_markdown_images_and_scores_as_a_table(lab: Lab) -> None:
+    day = dt.date(2024, 6, 9)
+    parameters = Parameters(new_run_id(), AS_OF, EARLIEST, from_date=day, to_date=day)
+    with (
+        gate_left_open(),
+        Refresh(lab.places, parameters, ("services",)) as refresh,
+        dg.DagsterInstance.ephemeral() as instance,
+    ):
+        resources = {RESOURCE: dg.ResourceDefinition.hardcoded_resource(refresh)}
+        job = build_defs(resources=resources).resolve_job_def(REFRESH)
+        keys = [key for key in job.asset_layer.executable_asset_keys if key.path[1] == "services"]
+        assert job.execute_in_process(instance=instance, asset_selection=keys).success
+
+        def shown(name: str, entry: str) -> str:
+            event = instance.get_latest_materialization_event(mart_key(mart(name)))
+            assert event is not None and event.asset_materialization is not None
+            text = event.asset_materialization.metadata[entry]
+            assert isinstance(text, dg.MarkdownMetadataValue)
+            return str(text.value)
+
+        pictures = re.findall(r"!\[[^]]+\]\(data:image/svg\+xml;base64,([^)]+)\)", shown("kpi_forecasts", "plots"))
+        assert [ElementTree.fromstring(base64.b64decode(each)).tag.rpartition("}")[2] for each in pictures] == [
+            "svg"
+        ] * 2
+        scores = shown("kpi_forecast_accuracy", "accuracy").splitlines()
+        assert scores[0] == "| granularity | model | series | MASE | sMAPE | inside 95 % |"
+        assert any(line.startswith("| day | seasonal_naive |") for line in scores)
 
 
 @pytest.fixture
