@@ -164,6 +164,13 @@ def test_a_remembered_fit_is_the_fit() -> None:
     assert again.scores == found.scores
 
 
+def test_lines_of_copy_say_what_rows_would() -> None:
+    values = np.array([0.0, -0.0, 1 / 3, -2e17 / 3, 5e-324, np.nan, np.inf])
+    fields = [None if text == rows.NULL else float(text) for text in rows._digits(values)]
+    assert [repr(value) for value in fields] == [repr(rows.significant(float(value))) for value in values]
+    assert rows._copied("tab\there", None, "back\\slash\n\r", 1, 0.5) == "tab\\there\t\\N\tback\\\\slash\\n\\r\t1\t0.5"
+
+
 @pytest.mark.parametrize("kind", ["yearly", "quarterly", "monthly"])
 def test_a_sample_of_m3_is_forecast_better_than_by_theta(kind: str) -> None:
     """Every 5th series; ``benchmarks/m3.py`` has all of them beside the competition's own results."""
