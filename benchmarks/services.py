@@ -1,20 +1,21 @@
 """Service marts: daily KPIs of many values beside hand-written SQL, and forecasts of many series.
 
 Daily KPIs: from landed values to published days, checks included, of this mart alone; rounds interleaved with the
-same rows by hand. Forecasts: a first run of all marts of series with three years of days, of which the seconds
-that went into fitting are told apart; then a day later, with one new value of one series. All in this process.
-Nothing is asserted.
+same rows by hand. Forecasts: from published days of series with three years of them to published forecasts and their
+accuracy, checks included, of which the seconds that went into fitting are told apart; then a day later, with one new
+value of one series, landed to published. All in this process. Nothing is asserted.
 
     python -m benchmarks.services [values] [series] [rounds]
 """
 
 import datetime as dt
+import os
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from unittest import mock
 
@@ -24,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from warehouse import loading, plan, schema
-from warehouse.database import Connection, connect
+from warehouse.database import Connection, connect, fetch_row
 from warehouse.plan import Parameters
 from warehouse.refresh import Places, Refresh, new_run_id
 from warehouse.server import EmbeddedServer
@@ -34,6 +35,8 @@ from warehouse.services.forecasting import Floats, Forecast
 AS_OF = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 DAYS = 1096
 """Three years of each series."""
+
+FORECASTS = ("kpi_forecasts", "kpi_forecast_accuracy")
 
 FLOOR = Path(__file__).with_suffix(".sql")
 
@@ -50,6 +53,20 @@ def timed(work: Callable[[], object]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
+
+
+def cpu_seconds(server: EmbeddedServer) -> float:
+    """Of this process, its children and the server: what other work on the machine hardly changes."""
+    with connect(server.url("postgres"), name="benchmark") as connection:
+        (folder,) = fetch_row(connection, "show data_directory")
+    postmaster = Path(str(folder), "postmaster.pid").read_text().split()[0]
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            _, parent, *fields = stat.read_text().rpartition(")")[2].split()
+            if postmaster in (parent, stat.parent.name):
+                ticks += sum(map(int, fields[9:13]))  # its own and those of children that have ended
+    return ticks / os.sysconf("SC_CLK_TCK") + sum(os.times()[:4])
 
 
 def make_database(server: EmbeddedServer, name: str, template: str = "template1") -> None:
@@ -82,6 +99,18 @@ def refreshing(places: Places, as_of: dt.datetime = AS_OF) -> Iterator[Refresh]:
         yield refresh
 
 
+@contextmanager
+def only(*names: str) -> Iterator[None]:
+    """Runs of these marts alone."""
+    choose = plan.choose
+
+    def chosen(warehouse: Connection, parameters: Parameters, application: str) -> plan.Plan:
+        return choose(warehouse, parameters, application).only({*names})
+
+    with mock.patch.object(plan, "choose", chosen):
+        yield
+
+
 def daily(server: EmbeddedServer, places: Places, values: int, rounds: int) -> dict[str, list[float]]:
     """Seconds from landed values to published daily KPIs, and of the same rows by hand."""
     found: dict[str, list[float]] = {}
@@ -92,22 +121,21 @@ def daily(server: EmbeddedServer, places: Places, values: int, rounds: int) -> d
     with refreshing(places) as refresh:
         refresh.extract("services")
     make_database(server, "landed", "warehouse")
-    choose = plan.choose
-
-    def only_kpi_daily(warehouse: Connection, parameters: Parameters, application: str) -> plan.Plan:
-        return choose(warehouse, parameters, application).only({"kpi_daily"})
-
     for _ in range(rounds):
         make_database(server, "warehouse", "landed")
-        with mock.patch.object(plan, "choose", only_kpi_daily), refreshing(places) as refresh:
+        before = cpu_seconds(server)
+        with only("kpi_daily"), refreshing(places) as refresh:
             seconds = timed(lambda: refresh.build("services"))
             found.setdefault("daily KPIs, landed to published", []).append(seconds)
+        found.setdefault("  CPU", []).append(cpu_seconds(server) - before)
         for stage in ("facts", "plan", "build", "check", "publish"):
             found.setdefault(f"  {stage}", []).append(refresh.seconds.get(stage, 0.0))
         with connect(server.url("warehouse"), name="benchmark") as warehouse:
             warehouse.execute("create schema by_hand")
             floor = FLOOR.read_text(encoding="utf-8")
+            before = cpu_seconds(server)
             found.setdefault("the same rows, hand-written", []).append(timed(lambda: warehouse.execute(floor)))  # noqa: B023
+            found.setdefault("  CPU of these", []).append(cpu_seconds(server) - before)
             same = (
                 "select count(*) from (select {0} from marts.kpi_daily except select {0} from by_hand.kpi_daily) as d"
             )
@@ -130,7 +158,7 @@ def series_of(count: int) -> Floats:
 
 
 def forecasts(server: EmbeddedServer, places: Places, count: int) -> dict[str, list[float]]:
-    """Seconds of a first run and of one with a new value of one series."""
+    """Seconds of forecasts from published days, and of a run with a new value of one series."""
     found: dict[str, list[float]] = {}
     new_warehouse(server)
     source = new_source(server)
@@ -153,23 +181,27 @@ def forecasts(server: EmbeddedServer, places: Places, count: int) -> dict[str, l
         finally:
             fitted.append(time.perf_counter() - started)
 
-    def run(name: str, as_of: dt.datetime) -> None:
+    def run(name: str, as_of: dt.datetime, *marts: str) -> None:
         fitted.clear()
-        with mock.patch.object(rows, "_fit", counted), refreshing(places, as_of) as refresh:
-            found[f"{name}, all marts"] = [
+        before = cpu_seconds(server)
+        with only(*marts), mock.patch.object(rows, "_fit", counted), refreshing(places, as_of) as refresh:
+            found[name] = [
                 timed(lambda: [step("services") for step in (refresh.extract, refresh.refresh_facts, refresh.build)])
             ]
+        found[f"  {name}: CPU"] = [cpu_seconds(server) - before]
         for stage, seconds in refresh.seconds.items():
             found[f"  {name}: {stage}"] = [seconds]
-        found[f"  {name}: of it {int(fitted[0]) if fitted else 0:,} fits"] = [fitted[1] if fitted else 0.0]
+        if fitted:
+            found[f"  {name}: of compute, {int(fitted[0]):,} fits"] = [fitted[1]]
 
-    run(f"{count:,} series", AS_OF)
+    run("their days", AS_OF, "kpi_daily")
+    run(f"forecasts of {count:,} series", AS_OF, *FORECASTS)
     source.execute(
         "insert into services.metrics (service_name, metric_type, value, unit, recorded_at)"
         " values ('service 0000', 'revenue', 100, 'EUR', %s)",
         (AS_OF,),
     )
-    run("one new value", AS_OF + dt.timedelta(days=1))
+    run("one new value", AS_OF + dt.timedelta(days=1), "kpi_daily", *FORECASTS)
     source.close()
     return found
 

@@ -184,7 +184,7 @@ def demo(
             say(f"generated {sum(rows.values()):,} rows in {len(rows)} tables")
         # Later runs moved on from the demo's instant: then there is nothing that it could add.
         as_of = max([generator.AS_OF, *(mart.as_of for mart in status.marts(warehouse) if mart.as_of)])
-    _run(Parameters(new_run_id(), as_of, chosen.earliest_date), as_json=as_json)
+    _run(Parameters(new_run_id(), as_of, chosen.earliest_date, additive=chosen.additive), as_json=as_json)
     if not as_json:
         out.print(
             "\nWhere to look next:\n"
@@ -228,10 +228,12 @@ def run(
 
     applications = applications_of(only)
     first, last = date("--from", from_date), date("--to", to_date)
+    chosen = settings_module.load()
     parameters = Parameters(
         run_id=new_run_id(),
         as_of=instant(as_of) if as_of is not None else dt.datetime.now(dt.UTC),
-        earliest_date=settings_module.load().earliest_date,
+        earliest_date=chosen.earliest_date,
+        additive=chosen.additive,
         from_date=first,
         to_date=last,
         rewind=rewind,
@@ -467,7 +469,6 @@ def _run(
             applications,
             chosen.max_quarantine_share,
             wait=wait,
-            additive_metric_types=chosen.additive,
             say=say,
             reading=say.reading,
             force_deletes=force_deletes,

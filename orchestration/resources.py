@@ -41,13 +41,13 @@ def refresh(context: dg.InitResourceContext) -> Iterator[Refresh]:
         from_date=dt.date.fromisoformat(config["from_date"]) if "from_date" in config else None,
         to_date=dt.date.fromisoformat(config["to_date"]) if "to_date" in config else None,
         rewind=config["rewind"],
+        additive=chosen.additive,
     )
     with Refresh(
         places,
         parameters,
         APPLICATIONS,
         chosen.max_quarantine_share,
-        additive_metric_types=chosen.additive,
         say=context.log.info if context.log else print,
         force_deletes=config["force_deletes"],
     ) as run:

@@ -41,7 +41,6 @@ def fill(
     warehouse: Connection,
     parameters: Parameters,
     plan: Plan,
-    additive: frozenset[str],
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Compute the rows of the plan's marts from the days as they will stand; one transaction.
@@ -50,29 +49,30 @@ def fill(
         warehouse: with candidates of what the marts are made from.
         parameters: of the run.
         plan: what is built.
-        additive: metric types of which a day without a row counts as zero.
         say: takes a line of progress.
     """
     from warehouse.services import rows
 
     wanted = names(plan)
-    found: dict[str, Iterable[tuple[object, ...]]] = {}
+    computed: dict[str, Iterable[tuple[object, ...] | str]] = {}
     if "kpi_anomalies" in wanted:
-        found["kpi_anomalies"] = rows.anomaly_rows(warehouse, parameters, plan.partitions["kpi_anomalies"])
+        computed["kpi_anomalies"] = list(rows.anomaly_rows(warehouse, parameters, plan.partitions["kpi_anomalies"]))
     if "kpi_correlations" in wanted:
-        found["kpi_correlations"] = rows.correlation_rows(warehouse, parameters)
+        computed["kpi_correlations"] = list(rows.correlation_rows(warehouse, parameters))
     if {"kpi_forecasts", "kpi_forecast_accuracy"} & {*wanted}:
-        fits = list(rows.forecasts(warehouse, parameters, additive, say))
-        found["kpi_forecasts"] = rows.forecast_rows(parameters, fits)
-        found["kpi_forecast_accuracy"] = rows.accuracy_rows(fits)
-    computed = {name: list(of_mart) for name, of_mart in found.items() if name in wanted}
+        fits = list(rows.forecasts(warehouse, parameters, say))
+        computed["kpi_forecasts"] = rows.forecast_lines(parameters, fits)
+        computed["kpi_forecast_accuracy"] = rows.accuracy_rows(fits)
     with warehouse.transaction(), warehouse.cursor() as cursor:
         for name in wanted:
             empty(warehouse, table(name))
             columns = _columns(warehouse, name)
             with cursor.copy(sql.SQL("copy {} ({}) from stdin").format(table(name), columns)) as copy:
                 for row in computed[name]:
-                    copy.write_row(row)
+                    if isinstance(row, str):
+                        copy.write(row)
+                    else:
+                        copy.write_row(row)
             cursor.execute(sql.SQL("analyze {}").format(table(name)))
 
 

@@ -8,8 +8,10 @@ transaction has turned them into dirty partitions, and a partition stays dirty u
 """
 
 import datetime as dt
+import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from psycopg import sql
 
@@ -25,6 +27,9 @@ DEFINITIONS = "(definitions)"
 RECORDED_BEFORE_FACTS: Mapping[str, Sequence[Callable[[Connection], object]]] = {"scheduling": (goal_history.record,)}
 """What is kept for good of an application's changes, and what its facts read: recorded before they are made."""
 
+METHODS = Path(__file__).with_name("services")
+"""What computes rows in Python: as much a part of what marts mean as the models."""
+
 ONE_DAY = dt.timedelta(days=1)
 
 
@@ -38,6 +43,8 @@ class Parameters:
     from_date: dt.date | None = None
     to_date: dt.date | None = None
     rewind: bool = False
+    additive: frozenset[str] = frozenset()
+    """Metric types of the services of which a day without a row counts as zero in forecasts."""
 
     @property
     def last_date(self) -> dt.date:
@@ -116,7 +123,14 @@ def is_new(warehouse: Connection, application: str) -> bool:
 
 
 def _fingerprint(parameters: Parameters) -> str:
-    return f"{project_hash()} {parameters.earliest_date} tzdata {local_days.data_version()}"
+    methods = hashlib.sha256()
+    for path in sorted(METHODS.glob("*.py")):
+        methods.update(path.read_bytes())
+    additive = ",".join(sorted(parameters.additive))
+    return (
+        f"{project_hash()} {methods.hexdigest()[:16]} {parameters.earliest_date} additive {additive}"
+        f" tzdata {local_days.data_version()}"
+    )
 
 
 def is_deployed(warehouse: Connection, parameters: Parameters) -> bool:

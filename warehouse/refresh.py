@@ -82,7 +82,6 @@ class Refresh:
         applications: which ones.
         maximum_quarantine_share: of a table's live rows, above which an application is blocked (0–1).
         wait: whether to wait for another run.
-        additive_metric_types: of the services; a day without a row of theirs counts as zero.
         say: takes a line of progress.
         reading: takes numbers while an extract goes on.
         force_deletes: source tables that may lose any number of rows, or ``all``.
@@ -96,7 +95,6 @@ class Refresh:
         maximum_quarantine_share: float = 0.05,
         *,
         wait: bool = True,
-        additive_metric_types: frozenset[str] = frozenset(),
         say: Callable[[str], None] = lambda line: None,
         reading: Callable[[Reading], None] = lambda reading: None,
         force_deletes: Collection[str] = (),
@@ -106,7 +104,6 @@ class Refresh:
         self.applications = applications
         self.maximum_quarantine_share = maximum_quarantine_share
         self.wait = wait
-        self.additive_metric_types = additive_metric_types
         self.say = say
         self.reading = reading
         self.force_deletes = force_deletes
@@ -353,10 +350,11 @@ class Refresh:
         with self.stage("build"):
             computed.prepare(self.warehouse, application)
             first = [name for name in part.partitions if name not in later]
-            self.transformer.run(self.warehouse, self.transformer.for_candidates(self.warehouse, application, first))
+            needed = self.transformer.for_candidates(self.warehouse, application, first, needed_by=later)
+            self.transformer.run(self.warehouse, needed)
         if later:
             with self.stage("compute"):
-                computed.fill(self.warehouse, self.parameters, part, self.additive_metric_types, self.say)
+                computed.fill(self.warehouse, self.parameters, part, self.say)
             with self.stage("build"):
                 self.transformer.run(self.warehouse, later)
         with self.stage("check"):

@@ -233,10 +233,13 @@ class Transformer:
         """Models of a layer and an application, in order of their dependencies."""
         return [model for model in self.compiled().models if (model.layer, model.area) == (layer, area)]
 
-    def for_candidates(self, warehouse: Connection, application: str, names: Iterable[str]) -> set[str]:
+    def for_candidates(
+        self, warehouse: Connection, application: str, names: Iterable[str], needed_by: Iterable[str] = ()
+    ) -> set[str]:
         """What has to be built so that these candidates are.
 
-        With them, what they need of this run alone, and candidates that have no table yet: others may read it.
+        With them, what they need of this run alone (and what others do, that are built after them: ``needed_by``), and
+        candidates that have no table yet: others may read it.
         """
         missing = warehouse.execute(
             "select name from unnest(%s::text[]) as name where to_regclass('candidate.' || name) is null",
@@ -244,7 +247,7 @@ class Transformer:
         )
         chosen = {*names, *(str(name) for (name,) in missing)}
         models = {model.name: model for model in self.compiled().models}
-        wanted = [name for name in chosen if mart(name).dated or mart(name).made_from]
+        wanted = [name for name in (*chosen, *needed_by) if mart(name).dated or mart(name).made_from]
         seen: set[str] = set()
         while wanted:
             name = wanted.pop()

@@ -152,11 +152,11 @@ def verify(
         applications: whose marts; the calendar's are always verified.
         first: first day, inclusive.
         last: last day, inclusive.
-        additive: metric types of the services of which a day without a row counts as zero.
+        additive: metric types of the services, the setting that runs have.
         say: takes lines of progress.
     """
     chosen = _Range(first, last)
-    parameters = Parameters(RUN_ID, dt.datetime.min.replace(tzinfo=dt.UTC), earliest_date)
+    parameters = Parameters(RUN_ID, dt.datetime.min.replace(tzinfo=dt.UTC), earliest_date, additive=additive)
     is_deployed = plan.is_deployed(warehouse, parameters)
     models = [model for model in transformer.compiled().models if model.materialized != "view"] if is_deployed else []
     proofs: list[MartProof] = []
@@ -166,7 +166,7 @@ def verify(
             if state is not None:
                 say(f"{area}: {len(state.ledger):,} partitions in the ledger")
                 of_area = [model for model in models if model.area == area]
-                proofs += _verify(warehouse, of_area, parameters, area, state, chosen, additive, say)
+                proofs += _verify(warehouse, of_area, parameters, area, state, chosen, say)
             raise Rollback(transaction)
     return proofs
 
@@ -240,7 +240,6 @@ def _verify(
     area: str,
     state: _State,
     chosen: _Range,
-    additive: frozenset[str],
     say: Callable[[str], None],
 ) -> Iterator[MartProof]:
     published = {each.name: _contents(warehouse, each, "marts") for each in marts(area)}
@@ -252,7 +251,7 @@ def _verify(
         for rest_as_it_stands in (True, False):
             say(f"{area}: building from raw as of {as_of:%Y-%m-%d %H:%M:%S}Z")
             instant = replace(parameters, as_of=as_of)
-            built = _build(warehouse, models, instant, area, state, chosen, additive, rest_as_it_stands)
+            built = _build(warehouse, models, instant, area, state, chosen, rest_as_it_stands)
             own = {
                 partition
                 for partition in (*built, *state.ledger)
@@ -350,7 +349,6 @@ def _build(
     area: str,
     state: _State,
     chosen: _Range,
-    additive: frozenset[str],
     rest_as_it_stands: bool,
 ) -> set[Partition]:
     """Fill facts and candidates as a first run would. The caller rolls back.
@@ -387,7 +385,7 @@ def _build(
             days[str(name)].append(start)
         build = Plan(area, {name: tuple(starts) for name, starts in days.items()})
         computed.prepare(warehouse, area)
-        computed.fill(warehouse, parameters, build, additive)
+        computed.fill(warehouse, parameters, build)
         for model in models:
             if model.name in later:
                 _fill(warehouse, model)

@@ -21,10 +21,10 @@ and does not build all, that of what is published. What a changed row touches is
     )
 {%- endmacro %}
 
-{# Rows of a daily mart from one date to before another as they will stand after this run: the days that it
-rebuilds and that have not failed a check, and the published rows of all others. Where what reads them joins the
-periods that it builds, all rebuilt days are in the range, and saying so would only mislead the planner. #}
-{% macro standing(mart, columns, first, after, date_column='date', rebuilt_are_in_range=false) -%}
+{# Rows of a daily mart, all or those from one date to before another, as they will stand after this run: the days
+that it rebuilds and that have not failed a check, and the published rows of all others. Where what reads them joins
+the periods that it builds, all rebuilt days are in the range, and saying so would only mislead the planner. #}
+{% macro standing(mart, columns, first=none, after=none, date_column='date', rebuilt_are_in_range=false) -%}
     {%- set rebuilt_days -%}
         select run_partitions.partition_start
         from {{ source('control', 'run_partitions') }} as run_partitions
@@ -34,7 +34,7 @@ periods that it builds, all rebuilt days are in the range, and saying so would o
         select {{ columns | join(', ') }}
         from {{ ref(mart) }} as rebuilt
         where
-            {% if not rebuilt_are_in_range %}
+            {% if first is not none and not rebuilt_are_in_range %}
             rebuilt.{{ date_column }} >= {{ first }}
             and rebuilt.{{ date_column }} < {{ after }}
             and
@@ -44,9 +44,12 @@ periods that it builds, all rebuilt days are in the range, and saying so would o
         select {{ columns | join(', ') }}
         from {{ source('marts', mart) }} as published
         where
+            {% if first is not none %}
             published.{{ date_column }} >= {{ first }}
             and published.{{ date_column }} < {{ after }}
-            and not exists (
+            and
+            {% endif %}
+            not exists (
                 select 1
                 from {{ source('control', 'run_partitions') }} as run_partitions
                 where

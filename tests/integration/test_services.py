@@ -4,21 +4,30 @@ Belongs here: marts that Python computes, and what leaves Weir. Does not belong 
 and sums, goals and comparisons (``test_incremental``, against the reference).
 """
 
+import base64
 import datetime as dt
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
+from xml.etree import ElementTree
 
 import dagster as dg
 import pytest
 
+from assets.refresh import RESOURCE
+from assets.specs import REFRESH, mart_key
 from orchestration.definitions import build_defs
-from tests.support import Lab, make_database
+from tests.support import EARLIEST, Lab, gate_left_open, make_database
 from tests.webhook import Webhook
 from warehouse import status
 from warehouse.alerts import Alert, LogChannel, UnknownError, WebhookChannel, send_pending
+from warehouse.catalog import mart
+from warehouse.plan import Parameters
+from warehouse.refresh import Refresh, new_run_id
 from warehouse.server import EmbeddedServer
-from warehouse.services import plots, rows, worker
+from warehouse.services import rows, worker
+from warehouse.services.forecasting import GRANULARITIES
 
 AS_OF = dt.datetime(2024, 6, 10, 12, tzinfo=dt.UTC)
 LATER = AS_OF + dt.timedelta(days=1)
@@ -103,15 +112,70 @@ def test_series_that_cannot_be_forecast_say_why(lab: Lab) -> None:
     ]
 
 
+def test_days_without_a_row_of_an_additive_type_are_zero_from_the_next_run_on(lab: Lab) -> None:
+    """Of the orders there is one day with a value, 1, and eight without."""
+
+    def orders() -> list[tuple[object, ...]]:
+        return lab.warehouse.execute(
+            "select granularity, status, count(forecast) from marts.kpi_forecasts"
+            " where metric_type = 'orders' and confidence_level = 0.95 group by 1, 2 order by 1"
+        ).fetchall()
+
+    def of_others() -> list[tuple[object, ...]]:
+        return lab.warehouse.execute(
+            "select * from marts.kpi_forecasts where metric_type <> 'orders' order by 1, 2, 3, 4, 5, 6"
+        ).fetchall()
+
+    others = of_others()
+    without = orders()
+    assert without == [(granularity, "too_short", 0) for granularity in sorted(GRANULARITIES)]
+    with mock.patch.object(rows, "_fit", wraps=rows._fit) as fit:
+        lab.run(AS_OF, applications=("services",), gate_open=True, additive=frozenset({"orders"}))
+    (call,) = fit.call_args_list
+    assert [(granularity, series.tolist()) for granularity, series in call.args[0]] == [
+        ("day", [1.0, *[0.0] * 8]), ("week", [1.0, 0.0]),
+    ]  # fmt: skip
+    assert orders() == [("day", "ok", 365), *without[1:]]
+    assert of_others() == others
+    proofs = lab.verify(additive=frozenset({"orders"}))
+    assert not proofs["kpi_forecasts"].differences
+    lab.run(AS_OF, applications=("services",), gate_open=True)
+    assert orders() == without
+
+
 def test_series_that_move_together_are_correlated(lab: Lab) -> None:
     (row,) = [row for row in lab.rows("kpi_correlations") if (row["segment_x"], row["segment_y"]) == ("a", "b")]
     assert (row["n"], row["pearson"], row["spearman"], row["slope"], row["r_squared"]) == (161, 1.0, 1.0, 1.0, 1.0)
     assert all(row["metric_type_x"] == row["metric_type_y"] == "revenue" for row in lab.rows("kpi_correlations"))
 
 
-def test_plots_are_markdown_images_and_scores_a_table(lab: Lab) -> None:
-    assert plots.forecasts(lab.warehouse).count("](data:image/svg+xml;base64,") == 2
-    assert "| day | seasonal_naive" in plots.accuracy(lab.warehouse)
+def test_dagster_shows_plots_as_markdown_images_and_scores_as_a_table(lab: Lab) -> None:
+    day = dt.date(2024, 6, 9)
+    parameters = Parameters(new_run_id(), AS_OF, EARLIEST, from_date=day, to_date=day)
+    with (
+        gate_left_open(),
+        Refresh(lab.places, parameters, ("services",)) as refresh,
+        dg.DagsterInstance.ephemeral() as instance,
+    ):
+        resources = {RESOURCE: dg.ResourceDefinition.hardcoded_resource(refresh)}
+        job = build_defs(resources=resources).resolve_job_def(REFRESH)
+        keys = [key for key in job.asset_layer.executable_asset_keys if key.path[1] == "services"]
+        assert job.execute_in_process(instance=instance, asset_selection=keys).success
+
+        def shown(name: str, entry: str) -> str:
+            event = instance.get_latest_materialization_event(mart_key(mart(name)))
+            assert event is not None and event.asset_materialization is not None
+            text = event.asset_materialization.metadata[entry]
+            assert isinstance(text, dg.MarkdownMetadataValue)
+            return str(text.value)
+
+        pictures = re.findall(r"!\[[^]]+\]\(data:image/svg\+xml;base64,([^)]+)\)", shown("kpi_forecasts", "plots"))
+        assert [ElementTree.fromstring(base64.b64decode(each)).tag.rpartition("}")[2] for each in pictures] == [
+            "svg"
+        ] * 2
+        scores = shown("kpi_forecast_accuracy", "accuracy").splitlines()
+        assert scores[0] == "| granularity | model | series | MASE | sMAPE | inside 95 % |"
+        assert any(line.startswith("| day | seasonal_naive |") for line in scores)
 
 
 @pytest.fixture
@@ -191,7 +255,7 @@ def test_a_webhook_that_is_not_there_is_tried_again(nothing_sent: Lab) -> None:
 def test_a_run_refits_only_series_with_a_new_complete_period(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Last, because it moves the lab on by a day, of which one series has a value.
 
-    Beside it, the same marts from scratch in two processes, of which one has other numbers of threads.
+    Beside it, the same marts from scratch in three processes, of which two have other numbers of threads.
     """
     lab.write(
         "insert into services.metrics (service_name, metric_type, segment, value, unit, recorded_at)"
@@ -221,10 +285,12 @@ def test_a_run_refits_only_series_with_a_new_complete_period(lab: Lab, monkeypat
         assert fit.call_count == 0
     incremental = lab.dump()
     lab.start_over()
-    monkeypatch.setattr(rows, "VALUES_IN_ONE_PROCESS", 0)
+    monkeypatch.setattr(rows, "VALUES_IN_ONE_PROCESS", 1)
+    monkeypatch.setattr(worker, "cores", lambda: 3)
     for library in ("OMP", "OPENBLAS", "MKL", "NUMBA"):
         monkeypatch.setenv(f"{library}_NUM_THREADS", "1")
-    with mock.patch.object(worker, "fit_on_two_cores", wraps=worker.fit_on_two_cores) as on_two_cores:
+    with mock.patch.object(worker, "fit_in_processes", wraps=worker.fit_in_processes) as in_processes:
         lab.run(LATER, applications=("services",), gate_open=True)
-        assert on_two_cores.call_count == 1
+        (call,) = in_processes.call_args_list
+        assert call.args[1] == 3
     assert lab.dump() == incremental

@@ -114,17 +114,28 @@ def test_series_are_scored_apart() -> None:
     np.testing.assert_array_equal(together.z[1], scores(days(seed=2)))
 
 
-def test_an_incident_begins_once() -> None:
-    z = np.array([0, 9, 9, 0, 9, np.nan, 0, 0, 0, 9.0])
-    assert np.flatnonzero(anomalies.incidents(z, season=48)).tolist() == [1, 9]  # quiet for two points
-    assert np.flatnonzero(anomalies.incidents(z, season=7)).tolist() == [1, 2, 4, 9]
+@pytest.mark.parametrize(("apart", "is_grave"), [(25, True), (13, False)])
+def test_what_happens_more_than_ten_times_in_eight_seasons_is_no_surprise(apart: int, is_grave: bool) -> None:
+    """Of hours, eight seasons are 192 points: 7 or 8 of them far off, or 14 or 15."""
+    at = np.arange(600)
+    values = 100 + np.random.default_rng(1).normal(0, 2, 600) + np.where(at % apart == 5, 60, 0)
+    late = (at > 400) & (at % apart == 5)
+    grave = np.abs(score(values, 24).z[0][late]) >= CRITICAL
+    assert grave.all() if is_grave else not grave.any()
+
+
+def test_what_is_exactly_as_far_off_as_often_before_is_no_anomaly_at_any_scale() -> None:
+    values = np.where(np.arange(600) % 13 == 5, 60.0, 0.0)
+    for scale in (1.0, 0.1, 1 / 3, 1e9):
+        assert not (np.abs(np.nan_to_num(score(values * scale, 24).z[0][400:])) >= WARNING).any()
 
 
 @pytest.mark.skipif(not nab.FOLDER.is_dir(), reason=f"{nab.FOLDER} is not there")
-def test_more_labelled_windows_are_found_than_by_a_rolling_z_score_at_a_quarter_of_its_false_alarms() -> None:
-    rolling, ours = nab.totals()
-    assert ours.found > rolling.found
-    assert ours.outside * 4 <= rolling.outside
+def test_more_labelled_windows_are_found_than_by_a_rolling_z_score_at_a_quarter_of_its_points_outside() -> None:
+    z_score, ours = nab.totals()
+    assert ours.found > z_score.found
+    assert ours.outside * 4 <= z_score.outside
+    assert ours.incidents < z_score.incidents
 
 
 def test_models_dirty_as_many_days_as_the_detector_looks_back() -> None:

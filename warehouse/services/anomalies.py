@@ -10,8 +10,9 @@ of no others:
 - season: the median, over earlier seasons, of how far the same phase (weekday, time of day) was from its
   surroundings; used only where errors with it were smaller than without;
 - spread: of the expectations of the points before, the median absolute error and its 80th percentile, each
-  scaled so that of a normal distribution it is the standard deviation; the larger. Up to a fifth of the
-  points can be anomalies, and tails that are always long are no surprise.
+  scaled so that of a normal distribution it is the standard deviation; and so much that what was as far off more
+  than ten times is no anomaly; the largest. Up to ten of the points can be anomalies, and tails that are always
+  long are no surprise.
 
 Scale and shift: for any a > 0 and b, the scores of a·x + b are those of x.
 """
@@ -44,8 +45,8 @@ LARGEST_SCORE = 1e6
 NORMAL = {0.5: 1.482602218505602, 0.8: 0.7803041460723789}
 """One over what this share of the absolute values of a standard normal distribution is below."""
 
-QUIET = 24
-"""This part of a season after an alarm, the next point is the same incident: an hour of a day, no day of a week."""
+EXCEPTIONS = 10
+"""So many points of the seasons before can be anomalies; what happens more often is how the series is."""
 
 
 @dataclass(frozen=True)
@@ -90,16 +91,6 @@ def score(values: Floats, season: int) -> Scores:
     return Scores(expected, np.clip(z, -LARGEST_SCORE, LARGEST_SCORE))
 
 
-def incidents(z: Floats, season: int, threshold: float = WARNING) -> NDArray[np.bool_]:
-    """Of one series' scores, the points that begin an incident: far off, and nothing far off shortly before."""
-    begins = np.zeros(len(z), dtype=bool)
-    last = -len(z)
-    for at in np.flatnonzero(np.abs(np.nan_to_num(z)) >= threshold).tolist():
-        begins[at] = at - last > season // QUIET
-        last = at
-    return begins
-
-
 def _shift(array: Floats, by: int) -> Floats:
     """At t what was at t - by."""
     shifted = np.full_like(array, np.nan)
@@ -140,13 +131,16 @@ def _effect(values: Floats, blocks: Floats, season: int) -> Floats:
 
 
 def _spread(errors: Floats, season: int) -> Floats:
-    """The larger of two robust standard deviations of the errors over the seasons before."""
+    """The largest of three robust standard deviations of the errors over the seasons before."""
     import pandas as pd
 
-    rolling = pd.DataFrame(np.abs(errors).T).rolling(SEASONS * season, min_periods=SMALLEST_HISTORY)
-    spreads = [rolling.quantile(share).shift(1).to_numpy().T * scale for share, scale in NORMAL.items()]
-    larger: Floats = np.maximum(*spreads)
-    return larger
+    points = SEASONS * season
+    rolling = pd.DataFrame(np.abs(errors).T).rolling(points, min_periods=SMALLEST_HISTORY)
+    # A hair more, so that being exactly as far off as all of the many is no anomaly however it is rounded.
+    scales = {**NORMAL, 1 - EXCEPTIONS / points: (1 + 1e-9) / WARNING}
+    spreads = [rolling.quantile(share).shift(1).to_numpy().T * scale for share, scale in scales.items()]
+    largest: Floats = np.max(spreads, axis=0)
+    return largest
 
 
 def _median(stacked: Floats, at_least: int) -> Floats:

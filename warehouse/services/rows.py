@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 
 from warehouse.database import Connection
 from warehouse.plan import Parameters
-from warehouse.services import anomalies, correlations, forecasting
+from warehouse.services import anomalies, correlations, forecasting, worker
 from warehouse.services.forecasting import GRANULARITIES, Floats, Forecast, Score
 
 Rows = Iterator[tuple[Any, ...]]
@@ -27,7 +27,12 @@ ONE_DAY = dt.timedelta(days=1)
 WEEK = 7
 
 VALUES_IN_ONE_PROCESS = 100_000
-"""To fit; above it (some twenty seconds of work), a second process is worth the seconds that it takes to start."""
+"""To fit; for as many more (some six seconds of work), another process is worth the seconds that it takes to start, as
+long as there are cores."""
+
+NULL = r"\N"
+ESCAPED = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+"""Of COPY's text format."""
 
 KEPT_FOR = "14 days"
 """Fits that no run has asked for in this time are dropped."""
@@ -35,18 +40,7 @@ KEPT_FOR = "14 days"
 STANDING = """
     copy (
         select {series}, date, sum(value_sum)::double precision as value
-        from (
-            select * from candidate.kpi_daily
-            where date in (
-                select partition_start from control.run_partitions where mart = 'kpi_daily' and not is_held_back
-            )
-            union all
-            select {columns}, null::bigint from marts.kpi_daily as published
-            where not exists (
-                select from control.run_partitions as r
-                where r.mart = 'kpi_daily' and not r.is_held_back and r.partition_start = published.date
-            )
-        ) as standing
+        from intermediate.int_services__standing_days
         where date >= {first} and date <= {last}
         group by {series}, date
     ) to stdout (format csv)
@@ -63,16 +57,8 @@ def standing(
     """
     import pandas as pd
 
-    columns = [
-        str(name)
-        for (name,) in warehouse.execute(
-            "select column_name from information_schema.columns where table_schema = 'candidate'"
-            " and table_name = 'kpi_daily' and column_name <> '_source_row_count' order by ordinal_position"
-        )
-    ]
     query = sql.SQL(STANDING).format(
         series=sql.SQL(", ").join(map(sql.Identifier, series)),
-        columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
         first=sql.Literal(first),
         last=sql.Literal(last),
     )
@@ -108,6 +94,17 @@ def last_complete_day(parameters: Parameters) -> dt.date:
 def significant(value: float | None) -> float | None:
     """Nine significant digits: what remains where libraries and processors differ in the last bits."""
     return None if value is None or not np.isfinite(value) else float(f"{value:.9g}") + 0.0
+
+
+def _digits(values: Floats) -> list[str]:
+    """Likewise, as fields of COPY's text format."""
+    finite = np.isfinite(values).tolist()
+    return [f"{value:.9g}" if known else NULL for value, known in zip((values + 0.0).tolist(), finite, strict=True)]
+
+
+def _copied(*values: object) -> str:
+    """Fields of COPY's text format."""
+    return "\t".join(NULL if value is None else str(value).translate(ESCAPED) for value in values)
 
 
 # ── anomalies ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -200,7 +197,7 @@ def by_period(values: Floats, begin: dt.date, granularity: str, last: dt.date) -
 
 
 def forecasts(
-    warehouse: Connection, parameters: Parameters, additive: frozenset[str], say: Callable[[str], None]
+    warehouse: Connection, parameters: Parameters, say: Callable[[str], None]
 ) -> Iterator[tuple[tuple[str, ...], str, Forecast]]:
     """Every series without segment and granularity, fitted where its content has not been fitted before."""
     last = last_complete_day(parameters)
@@ -213,7 +210,7 @@ def forecasts(
         for key, row in zip(keys, values, strict=True):
             known = np.flatnonzero(~np.isnan(row))
             first = known[0] if len(known) else len(row)
-            if key[1] in additive:
+            if key[1] in parameters.additive:
                 row[first:] = np.nan_to_num(row[first:])
                 known = np.arange(first, len(row))
             series = row[first : known[-1] + 1] if len(known) else row[:0]
@@ -231,27 +228,28 @@ def forecasts(
         yield key, granularity, fits[fingerprint].after(missing, GRANULARITIES[granularity])
 
 
-def forecast_rows(parameters: Parameters, found: Sequence[tuple[tuple[str, ...], str, Forecast]]) -> Rows:
-    """Rows of kpi_forecasts."""
+def forecast_lines(parameters: Parameters, found: Sequence[tuple[tuple[str, ...], str, Forecast]]) -> Iterator[str]:
+    """Rows of kpi_forecasts as lines of COPY: two thousand of each series, too many to be adapted value by value."""
     as_of = last_complete_day(parameters) + ONE_DAY
     for key, granularity, forecast in found:
-        described = (
+        described = _copied(
             forecast.model, forecast.status, forecast.trend, significant(forecast.trend_strength),
             forecast.seasonal_period, significant(forecast.seasonality_strength),
         )  # fmt: skip
         first = period_start(as_of, granularity)
         # A period that ends with the as-of date's day before is complete: the next begins on the date.
         targets = [later_period(first, granularity, number) for number in range(max(1, len(forecast.mean)))]
+        means = _digits(forecast.mean)
         for level in forecasting.LEVELS:
             if forecast.status != "ok":
-                yield (*key, granularity, 1, level, as_of, targets[0], None, None, None, *described)
+                yield f"{_copied(*key, granularity, 1, level, as_of, targets[0], None, None, None)}\t{described}\n"
                 continue
-            lower, upper = forecast.interval(level)
-            for number, target in enumerate(targets):
-                yield (
-                    *key, granularity, number + 1, level, as_of, target, significant(float(forecast.mean[number])),
-                    significant(float(lower[number])), significant(float(upper[number])), *described,
-                )  # fmt: skip
+            head, common = _copied(*key, granularity), _copied(level, as_of)
+            columns = zip(targets, means, *map(_digits, forecast.interval(level)), strict=True)
+            yield "".join(
+                f"{head}\t{number}\t{common}\t{target}\t{mean}\t{lower}\t{upper}\t{described}\n"
+                for number, (target, mean, lower, upper) in enumerate(columns, start=1)
+            )
 
 
 def accuracy_rows(found: Sequence[tuple[tuple[str, ...], str, Forecast]]) -> Rows:
@@ -271,11 +269,8 @@ def _fingerprint(granularity: str, series: Floats) -> str:
 
 
 def _fit(tasks: Sequence[tuple[str, Floats]]) -> list[Forecast]:
-    if sum(len(series) for _, series in tasks) <= VALUES_IN_ONE_PROCESS:
-        return [fit_one(task) for task in tasks]
-    from warehouse.services.worker import fit_on_two_cores
-
-    return fit_on_two_cores(tasks)
+    values = sum(len(series) for _, series in tasks)
+    return worker.fit_in_processes(tasks, min(worker.cores(), 1 + values // VALUES_IN_ONE_PROCESS))
 
 
 def fit_one(task: tuple[str, Floats]) -> Forecast:

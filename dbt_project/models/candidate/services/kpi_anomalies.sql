@@ -1,4 +1,5 @@
 -- One row per series and day with an unexpected value; warehouse/services/anomalies.py finds them.
+-- depends_on: {{ ref('int_services__standing_days') }}
 with computed as (
 
     select * from {{ source('computed', 'kpi_anomalies') }}

@@ -9,12 +9,10 @@ with parameters as (
 
 values_of_days as (
 
-    select * from {{ standing(
-        'kpi_daily',
-        ['service_name', 'metric_type', 'segment', 'unit', 'date', 'value_sum'],
-        '(select ' ~ plus_days('parameters.earliest_date', -1) ~ ' from parameters)',
-        '(select ' ~ utc_date('parameters.as_of') ~ ' from parameters)'
-    ) }} as values_of_days
+    select * from {{ ref('int_services__standing_days') }}
+    where
+        date >= (select {{ plus_days('parameters.earliest_date', -1) }} from parameters)
+        and date < (select {{ utc_date('parameters.as_of') }} from parameters)
 
 ),
 

@@ -1,4 +1,5 @@
 -- One row per pair of series; warehouse/services/correlations.py computes them.
+-- depends_on: {{ ref('int_services__standing_days') }}
 with computed as (
 
     select * from {{ source('computed', 'kpi_correlations') }}

@@ -1,4 +1,5 @@
 -- One row per series, granularity and model scored; warehouse/services/forecasting.py scores them.
+-- depends_on: {{ ref('int_services__standing_days') }}
 with computed as (
 
     select * from {{ source('computed', 'kpi_forecast_accuracy') }}

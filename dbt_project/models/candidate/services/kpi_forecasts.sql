@@ -1,4 +1,5 @@
 -- One row per series, granularity, horizon and confidence level; warehouse/services/forecasting.py makes them.
+-- depends_on: {{ ref('int_services__standing_days') }}
 with computed as (
 
     select * from {{ source('computed', 'kpi_forecasts') }}
