@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: help demo test mutants hammer soak install lock lint lint-python lint-sql type bench bench-changes bench-extract bench-scheduling \
-  bench-services bench-workflows down clean
+.PHONY: help demo test mutants hammer soak install lock lint lint-python lint-sql type bench bench-changes bench-demo \
+  bench-extract bench-scheduling bench-services bench-workflows down clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -65,6 +65,10 @@ bench-changes: install  ## measure from one changed task, or 1,000 rows, to publ
 ROWS ?= 1000000
 bench-extract: install  ## measure extracts beside their floors and dlt (ROWS=number of rows)
 	$(BIN)/python -m benchmarks.extract --rows $(ROWS) --dlt .venv/dlt
+
+SCALES ?= 1 10
+bench-demo: install  ## measure memory, time and disk of the demo (SCALES=scales)
+	$(BIN)/python -m benchmarks.demo $(SCALES)
 
 VALUES ?= 10000000
 SERIES ?= 1000

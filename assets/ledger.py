@@ -118,6 +118,7 @@ def _materialization(
 ) -> EventLogEntry:
     published = mart(name)
     step = specs.publish_op(published.application)
+    candidate = specs.model_key("candidate", published.application, name).to_user_string()
     materialization = dg.AssetMaterialization(
         specs.mart_key(published),
         partition=publication["partition"],
@@ -128,6 +129,14 @@ def _materialization(
             "source_rows": publication["source_rows"],
             "as_of": dg.TimestampMetadataValue(publication["as_of"]),
             **pictures,
+        },
+        tags={
+            # As Dagster writes them itself: the version of the content, and of what it was made from.
+            "dagster/data_version": publication["content_hash"],
+            "dagster/data_version_is_user_provided": "true",
+            "dagster/code_version": publication["run_id"],
+            f"dagster/input_data_version/{candidate}": specs.IN_ORDER.value,
+            f"dagster/input_event_pointer/{candidate}": "NULL",
         },
     )
     return EventLogEntry(  # type: ignore[no-untyped-call]

@@ -15,6 +15,7 @@ PROJECT = Path(__file__).resolve().parents[1] / "dbt_project"
 LAYERS = ("staging", "intermediate", "standing", "candidate")
 
 MODEL = re.compile(r"(?:\bref\(|\bstanding\(|\bfact_changes\(|\baffected=)\s*'(\w+)'")
+TESTED = re.compile(r"meta=\{[^}]*'mart': '(\w+)'")
 SOURCE = re.compile(r"(?:\bsource\(|\bchanges\()\s*'(\w+)',\s*'(\w+)'")
 
 
@@ -75,6 +76,14 @@ def descriptions() -> dict[str, Described]:
             for table in source["tables"] or ():
                 found[f"{source['name']}.{table['name']}"] = _described(table)
     return found
+
+
+@cache
+def tested() -> frozenset[str]:
+    """Marts that data tests of the project look at."""
+    return frozenset(
+        name for path in (PROJECT / "tests").glob("*.sql") for name in TESTED.findall(path.read_text(encoding="utf-8"))
+    )
 
 
 def _described(entry: dict[str, object]) -> Described:

@@ -12,8 +12,11 @@ from collections.abc import Iterator
 import dagster as dg
 
 from assets import ledger, specs
+from warehouse import status
 from warehouse.catalog import APPLICATIONS, Mart, mart, marts, source_tables
+from warehouse.checks import Check
 from warehouse.errors import BlockedError
+from warehouse.extract import Batch, Proof, TableResult
 from warehouse.refresh import Outcome, Refresh
 from warehouse.services import plots
 
@@ -30,45 +33,56 @@ def extract_assets(application: str) -> dg.AssetsDefinition:
         name=f"extract_{application}",
         specs=list(specs.raw(application)),
         check_specs=list(specs.source_checks(application)),
+        can_subset=True,  # its checks can be executed alone: then every row is compared
         required_resource_keys={RESOURCE},
     )
     def extract(
         context: dg.AssetExecutionContext,
     ) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-        batch = _refresh(context).extract(application)
+        checks_alone = not context.selected_asset_keys
+        batch = _refresh(context).extract(application, prove=checks_alone)
         results = {result.source_table: result for result in batch.tables}
         for table in source_tables(application):
-            result = results[table.qualified]
-            yield dg.MaterializeResult(
-                asset_key=specs.raw_key(table),
-                metadata={
-                    "batch": batch.batch_id,
-                    "snapshot": batch.snapshot,
-                    "mode": result.mode,
-                    "reason": result.reason or "",
-                    "rows_read": result.rows_read,
-                    "rows_inserted": result.inserted,
-                    "rows_updated": result.updated,
-                    "rows_deleted": result.deleted,
-                    "seconds": result.seconds,
-                    "rows_per_second": round(result.rows_read / result.seconds) if result.seconds else 0,
-                },
-            )
-            proof = result.proof
-            yield dg.AssetCheckResult(
-                asset_key=specs.raw_key(table),
-                check_name=specs.EQUALS_SOURCE,
-                passed=proof is None or proof.success,
-                severity=dg.AssetCheckSeverity.WARN,
-                metadata={
-                    "compared": proof is not None,
-                    "rows": proof.rows if proof else 0,
-                    "differing_and_healed": proof.differing if proof else 0,
-                    "keys": list(proof.keys) if proof else [],
-                },
-            )
+            key, result = specs.raw_key(table), results[table.qualified]
+            if key in context.selected_asset_keys:
+                yield dg.MaterializeResult(
+                    asset_key=key, data_version=specs.IN_ORDER, metadata=_metadata(batch, result)
+                )
+            if dg.AssetCheckKey(key, specs.EQUALS_SOURCE) in context.selected_asset_check_keys:
+                yield _proof(key, result.proof)
 
     return extract
+
+
+def _proof(key: dg.AssetKey, proof: Proof | None) -> dg.AssetCheckResult:
+    """What was compared, if anything: without a result Dagster would show the check as skipped until the next day."""
+    found: dict[str, str | int | bool] = {"compared": proof is not None}
+    if proof is not None:
+        found |= {"rows": proof.rows, "differing_and_healed": proof.differing}
+        found |= {"keys": ", ".join(proof.keys)} if proof.keys else {}
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=specs.EQUALS_SOURCE,
+        passed=proof is None or proof.success,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=found,
+    )
+
+
+def _metadata(batch: Batch, result: TableResult) -> dict[str, str | int | float]:
+    return {
+        "dagster/row_count": result.rows,
+        "batch": batch.batch_id,
+        "snapshot": batch.snapshot,
+        "mode": result.mode,
+        "reason": result.reason or "",
+        "rows_read": result.rows_read,
+        "rows_inserted": result.inserted,
+        "rows_updated": result.updated,
+        "rows_deleted": result.deleted,
+        "seconds": result.seconds,
+        "rows_per_second": round(result.rows_read / result.seconds) if result.seconds else 0,
+    }
 
 
 def staged_assets(application: str) -> dg.AssetsDefinition:
@@ -78,9 +92,14 @@ def staged_assets(application: str) -> dg.AssetsDefinition:
         name=f"stage_{application}", specs=list(specs.staged(application)), required_resource_keys={RESOURCE}
     )
     def stage(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        changed = _refresh(context).refresh_facts(application)
+        refresh = _refresh(context)
+        changed = refresh.refresh_facts(application)
+        rows = status.estimated_rows(refresh.warehouse, "intermediate")
         for spec in specs.staged(application):
-            yield dg.MaterializeResult(asset_key=spec.key, metadata={"recomputed": changed})
+            about = {"rows_estimated": rows[spec.key.path[-1]]} if spec.key.path[-1] in rows else {}
+            yield dg.MaterializeResult(
+                asset_key=spec.key, data_version=specs.IN_ORDER, metadata={"recomputed": changed, **about}
+            )
 
     return stage
 
@@ -111,9 +130,10 @@ def published_assets(application: str, partitions: specs.Partitions) -> dg.Asset
             outcome = refresh.build(application)
         except BlockedError as error:
             blocked, outcome = error, refresh.outcomes[application]
+        yield from _candidates(context, outcome)  # before the marts, which are made from them
         told = ledger.tell(context.instance, refresh.warehouse, _pictures(refresh, outcome))
         context.log.info(f"{told:,} partitions published")
-        yield from _results(context, outcome)
+        yield from _checks(context, outcome)
         if blocked is not None:
             ledger.tell_failures(context.instance, context.run_id, outcome.held_back)
             raise dg.Failure(str(blocked), allow_retries=False)
@@ -140,16 +160,21 @@ def _last_day(published: Mart, start: dt.date) -> dt.date:
     return end
 
 
-def _results(
-    context: dg.AssetExecutionContext, outcome: Outcome
-) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
-    """Candidates and checks. What was published is told from the ledger."""
-    days = outcome.plan.partitions if outcome.plan else {}
-    for name in (name for name in specs.in_order(outcome.application) if name in days):
-        planned = days[name]
+def _candidates(context: dg.AssetExecutionContext, outcome: Outcome) -> Iterator[dg.MaterializeResult[None]]:
+    """What was built, published or not."""
+    planned = outcome.plan.partitions if outcome.plan else {}
+    for name in (name for name in specs.in_order(outcome.application) if name in planned):
         candidate = specs.model_key("candidate", outcome.application, name)
         if candidate in context.selected_asset_keys:
-            yield dg.MaterializeResult(asset_key=candidate, metadata={"partitions": len(planned)})
+            metadata = {"partitions": len(planned[name])}
+            if name in outcome.rows and not outcome.held_back.get(name):  # all of it was published
+                metadata["dagster/row_count"] = outcome.rows[name]
+            yield dg.MaterializeResult(asset_key=candidate, data_version=specs.IN_ORDER, metadata=metadata)
+
+
+def _checks(context: dg.AssetExecutionContext, outcome: Outcome) -> Iterator[dg.AssetCheckResult]:
+    """What each engine said of the candidates. What was published is told from the ledger."""
+    for name in outcome.plan.partitions if outcome.plan else ():
         for engine in specs.ENGINES:
             key = dg.AssetCheckKey(specs.mart_key(mart(name)), engine)
             checks = [check for check in outcome.checks if check.mart == name and check.engine == engine]
@@ -161,13 +186,18 @@ def _results(
                 check_name=engine,
                 passed=not failed,
                 severity=_severity(any(check.severity == "block" for check in failed)),
-                metadata={
-                    "checks": len(checks),
-                    "failed": [f"{c.name}: {c.observed}, expected {c.expected} ({c.reason})" for c in failed],
-                    "failing_rows": [f"weir status --rows {c.result_id}" for c in failed if c.failing_rows],
-                    "failed_partitions": sorted({str(day) for c in failed for day in c.partitions}),
-                },
+                metadata={"checks": len(checks), **_failures(failed)},
             )
+
+
+def _failures(failed: list[Check]) -> dict[str, str]:
+    """What the failed checks saw, as text that a page shows without a click; nothing where none failed."""
+    found = {
+        "failed": [f"{c.name}: {c.observed}, expected {c.expected} ({c.reason})" for c in failed],
+        "failing_rows": [f"weir status --rows {c.result_id}" for c in failed if c.failing_rows],
+        "failed_partitions": sorted({str(day) for c in failed for day in c.partitions}),
+    }
+    return {name: "; ".join(texts) for name, texts in found.items() if texts}
 
 
 def _severity(blocks: bool) -> dg.AssetCheckSeverity:

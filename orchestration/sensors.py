@@ -98,8 +98,11 @@ def tell_freshness(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         if not schema.is_current(found):
             return dg.SensorResult(skip_reason="the warehouse is yet to be set up")
         verdicts = freshness.verdicts(found, dt.datetime.now(dt.UTC))
-    # Events where a verdict or an instant has changed, not every five minutes.
-    cursor = "; ".join(f"{each.application} {each.as_of} {each.fresh} {each.failing_since}" for each in verdicts)
+        (ended,) = fetch_row(found, "select max(finished_at)::text from control.runs")
+    # Events where a verdict or an instant has changed, not every five minutes; and after each run, in which Dagster
+    # shows these checks as skipped.
+    states = (f"{each.application} {each.as_of} {each.fresh} {each.failing_since}" for each in verdicts)
+    cursor = "; ".join([*states, f"after {ended}"])
     if cursor == context.cursor:
         return dg.SensorResult(skip_reason="nothing has changed")
     return dg.SensorResult(asset_events=list(freshness.evaluations(verdicts)), cursor=cursor)

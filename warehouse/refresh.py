@@ -203,13 +203,13 @@ class Refresh:
                         connection.cancel_safe(timeout=1)
                 thread.join(0.2)
 
-    def extract(self, application: str) -> Batch:
-        """Bring ``raw`` up to date."""
+    def extract(self, application: str, *, prove: bool = False) -> Batch:
+        """Bring ``raw`` up to date; ``prove``: and compare every row of it with the source."""
         ahead = self._ahead.get(("extract", application))
-        batch: Batch = ahead.result() if ahead else self._extract(application)
+        batch: Batch = ahead.result() if ahead else self._extract(application, prove=prove)
         return batch
 
-    def _extract(self, application: str) -> Batch:
+    def _extract(self, application: str, *, prove: bool = False) -> Batch:
         with (
             self._noting(application),
             self.stage("extract"),
@@ -231,6 +231,7 @@ class Refresh:
                 self.say,
                 reading=self.reading,
                 force_deletes=self.force_deletes,
+                prove=prove,
             )
         self.outcomes[application].batch = batch
         gate.record(self.warehouse, self.parameters.run_id, application, gate.source_proofs(batch))

@@ -184,6 +184,18 @@ def freshness(warehouse: Connection) -> list[Freshness]:
     return [Freshness(*row) for row in rows]  # type: ignore[arg-type]
 
 
+def estimated_rows(warehouse: Connection, schema: str) -> dict[str, int]:
+    """Rows of each table of a schema as of its last analyze; those that were never analyzed are left out."""
+    return {
+        str(name): int(str(rows))
+        for name, rows in warehouse.execute(
+            "select relname, reltuples::bigint from pg_class where relnamespace = to_regnamespace(%s)"
+            " and relkind = 'r' and reltuples >= 0",
+            (schema,),
+        )
+    }
+
+
 def late_data(warehouse: Connection) -> list[OpenLateData]:
     """What is dirty, by application and source table, oldest first."""
     rows = warehouse.execute(

@@ -23,17 +23,22 @@ import dagster as dg
 import psycopg
 import pytest
 import sqlalchemy
+from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+from dagster._core.loader import LoadingContextForTest
 from dagster._serdes import serialize_value
 
 from assets import freshness, ledger, specs
 from orchestration import dagster_home, sensors
 from orchestration.definitions import build_defs
+from orchestration.run import run_in_process
 from tests.command_line import REPOSITORY, end, start, weir
 from tests.integration.test_incremental import AS_OF, BEGINNING, TASKS, metric
-from tests.support import Lab
+from tests.support import EARLIEST, Lab
 from tests.webhook import Webhook
 from warehouse import lock
 from warehouse.catalog import MARTS, mart
+from warehouse.plan import Parameters
+from warehouse.refresh import Refresh, new_run_id
 from warehouse.server import EmbeddedServer
 
 
@@ -117,6 +122,80 @@ def test_many_events_at_once_are_those_that_dagster_would_write(lab: Lab, monkey
             assert publication == (*shown, row.partition)
 
 
+def run_here(lab: Lab) -> None:
+    """A run as the command line makes it, through Dagster in this process."""
+    with Refresh(lab.places, Parameters(new_run_id(), AS_OF, EARLIEST)) as refresh:
+        assert run_in_process(refresh, None)
+
+
+def out_of_sync(instance: dg.DagsterInstance) -> list[str]:
+    """Assets and partitions that Dagster would call unsynced."""
+    graph = build_defs(dt.date(2024, 2, 26)).resolve_asset_graph()
+    resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+    found = []
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        partitions = sorted(instance.get_materialized_partitions(key)) if node.is_partitioned else [None]
+        for partition in partitions[:3] + partitions[-3:]:
+            if resolver.get_status(key, partition) == StaleStatus.STALE:
+                found.append(f"{key.to_user_string()} {partition}")
+    return found
+
+
+def test_runs_leave_counts_checks_and_nothing_unsynced(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DAGSTER_HOME", dagster_home.URL_VARIABLE):
+        monkeypatch.setenv(name, "")  # restored after what is set below
+    lab.write(*BEGINNING)
+    raw = dg.AssetKey(["raw", "services", "services__metrics"])
+    proven = dg.AssetCheckKey(raw, specs.EQUALS_SOURCE)
+
+    def metadata(instance: dg.DagsterInstance, key: dg.AssetKey) -> dict[str, Any]:
+        event = instance.get_latest_materialization_event(key)
+        assert event is not None and event.asset_materialization is not None
+        return {name: value.value for name, value in event.asset_materialization.metadata.items()}
+
+    def proof(instance: dg.DagsterInstance) -> tuple[bool, dict[str, Any]]:
+        """Whether the latest evaluation of the check passed, and what it says."""
+        (record,) = instance.event_log_storage.get_asset_check_execution_history(proven, limit=1)
+        evaluation = record.evaluation
+        assert isinstance(evaluation, dg.AssetCheckEvaluation)
+        return evaluation.passed, {name: value.value for name, value in evaluation.metadata.items()}
+
+    run_here(lab)
+    with dagster_home.open_instance(lab.home, None) as instance:
+        found = metadata(instance, raw)
+        (rows,) = lab.source.execute("select count(*) from services.metrics").fetchone() or (0,)
+        assert (found["dagster/row_count"], found["rows_read"], found["rows_inserted"]) == (rows, rows, rows)
+        assert found["mode"] == "full" and ":" in found["snapshot"]
+        assert found["rows_per_second"] == pytest.approx(rows / found["seconds"], abs=1)
+        candidate = metadata(instance, specs.model_key("candidate", "services", "kpi_daily"))
+        assert candidate["dagster/row_count"] == len(lab.rows("kpi_daily")) > 0
+        executions = specs.model_key("intermediate", "workflows", "int_workflows__executions")
+        assert metadata(instance, executions)["rows_estimated"] > 0
+        assert proof(instance) == (True, {"compared": False})
+        assert out_of_sync(instance) == []
+
+        # A day more, and a row that raw has otherwise than its source.
+        lab.warehouse.execute("update raw.services__metrics set value = 7 where metric_id = 1")
+        lab.write(metric("projects", "5", "2024-03-15T12:00:00Z"))
+        run_here(lab)
+        found = metadata(instance, raw)
+        assert (found["dagster/row_count"], found["rows_inserted"], found["rows_updated"]) == (rows + 1, 1, 1)
+        found = {"compared": True, "rows": rows + 1, "differing_and_healed": 1, "keys": "1"}
+        assert proof(instance) == (False, found)
+        assert out_of_sync(instance) == []
+
+        run_here(lab)  # with nothing to do
+        assert out_of_sync(instance) == []
+        # What would be called so: a mart that is older than what it is made from.
+        instance.report_runless_asset_event(
+            dg.AssetMaterialization(
+                specs.model_key("candidate", "services", "kpi_daily"), tags={"dagster/data_version": "other"}
+            )
+        )
+        assert any(each.startswith("marts/services/kpi_daily") for each in out_of_sync(instance))
+
+
 def test_every_mart_has_a_check_that_says_how_old_it_is_and_why(lab: Lab) -> None:
     lab.warehouse.execute(
         "update control.applications set as_of = %s where application in ('services', 'workflows')", (AS_OF,)
@@ -151,9 +230,14 @@ def test_freshness_is_told_once_for_each_state(lab: Lab, monkeypatch: pytest.Mon
     chosen = mock.Mock(**{"start.return_value": lab.places})
     monkeypatch.setattr(sensors.settings, "load", lambda: chosen)
     cursor = None
-    for event, told in ((None, len(MARTS)), (None, 0), ("failing_since = now()", len(MARTS)), (None, 0)):
+    failing = "update control.applications set failing_since = now()"
+    a_run = (
+        "insert into control.runs (run_id, as_of, applications, status, finished_at)"
+        " values ('a run', now(), array['services'], 'nothing_to_do', now())"
+    )
+    for event, told in ((None, len(MARTS)), (None, 0), (failing, len(MARTS)), (None, 0), (a_run, len(MARTS))):
         if event:
-            lab.warehouse.execute(f"update control.applications set {event}")
+            lab.warehouse.execute(event)
         answer = sensors.tell_freshness(dg.build_sensor_context(cursor=cursor))
         assert isinstance(answer, dg.SensorResult)
         assert len(answer.asset_events) == told

@@ -123,6 +123,29 @@ def test_another_process_zone_and_hash_seed_have_the_same_bytes() -> None:
     assert done.stdout.strip() == SMALL_HASH
 
 
+PEAK = """
+import re
+from pathlib import Path
+from warehouse import demo
+peak = lambda: int(re.search("VmHWM:\\s+([0-9]+)", Path("/proc/self/status").read_text())[1])
+before = peak()
+size = sum(len(cell or "") for table in demo.generate({scale}).tables for row in table.rows() for cell in row)
+print(peak() - before, size // 1024)
+"""
+"""Prints kilobytes: the peak of memory above that of the imports, and the text of all rows."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_memory_does_not_grow_with_the_scale() -> None:
+    peaks, sizes = {}, {}
+    for scale in (2.5, 10.0):
+        program = [sys.executable, "-c", PEAK.format(scale=scale)]
+        done = subprocess.run(program, cwd=Path(__file__).parents[2], check=True, capture_output=True, text=True)
+        peaks[scale], sizes[scale] = map(int, done.stdout.split())
+    assert sizes[10.0] > 3.5 * sizes[2.5]
+    assert 0 < peaks[10.0] < 1.3 * peaks[2.5]
+
+
 def test_rows_do_not_depend_on_the_size_of_blocks(small: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scheduling, "BLOCK", 5)
     monkeypatch.setattr(workflows, "BLOCK", 37)

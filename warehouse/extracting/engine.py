@@ -76,6 +76,8 @@ class TableResult:
     mode: str
     """full (first load), or how changes were found: xmin, xid8, cursor, compare."""
     rows_read: int
+    rows: int = 0
+    """Rows that the source has in the snapshot, and raw afterwards."""
     inserted: int = 0
     updated: int = 0
     deleted: int = 0
@@ -367,7 +369,7 @@ class _Work:
         rows = self._pipe(None, create)
         if not made:
             self.image.create()
-        self.result = replace(self.result, mode="full", rows_read=rows)
+        self.result = replace(self.result, mode="full", rows_read=rows, rows=rows)
 
     def _read_since(self, condition: sql.Composed) -> None:
         rows = self._pipe(condition, self.image.prepare_incoming)
@@ -376,6 +378,7 @@ class _Work:
         if rows and not self.shape.key_is_enforced:
             self.image.check_incoming()
         there = self._rows_there()
+        self.result = replace(self.result, rows=there)
         before = self.image.rows()
         after = before + (self.image.new_keys() if rows else 0)
         # Raw holds every key of the source once incoming rows are merged: equal counts prove that none is gone.
@@ -414,6 +417,7 @@ class _Work:
         there, here = (sum(rows for rows, _ in side.values()) for side in (theirs, ours))
         differing = buckets.differing(theirs, ours)
         self._compared = there
+        self.result = replace(self.result, rows=there)
         self._incoming = self._gone = False
         if differing:
             read = self._pipe(_among(key, "t", number, differing), self.image.prepare_incoming)

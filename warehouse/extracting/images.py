@@ -17,6 +17,13 @@ from warehouse.errors import ConfigurationError
 from warehouse.extracting.declared import Declared
 from warehouse.extracting.shapes import Column, Shape
 
+FILL = 90
+"""Per cent of a page that a first load fills. An update that finds room beside the old row writes no index and no other
+page: 100,000 rows of a million merge in three quarters of the time."""
+
+SAMPLE = 30
+"""Statistics target after a first load, of 300 rows each: enough to plan by; autovacuum takes its own sample soon."""
+
 OLD_IN_RETURNING = 180000
 """Since this version of the server an upsert can return what was there before."""
 
@@ -64,7 +71,10 @@ class Image:
         )
         self.warehouse.execute(
             self._sql(
-                "create table {raw} ({definition}, _batch_id bigint not null default {batch})", definition=definition
+                "create table {raw} ({definition}, _batch_id bigint not null default {batch})"
+                " with (fillfactor = {fill})",
+                definition=definition,
+                fill=sql.Literal(FILL),
             )
         )
         self.warehouse.execute(
@@ -80,6 +90,7 @@ class Image:
         """After the first load: the key, built last."""
         with _ExplainedKeys(self.table):
             self.warehouse.execute(self._sql("alter table {raw} alter _batch_id drop default, add primary key ({key})"))
+        self.warehouse.execute(sql.SQL("set local default_statistics_target = {}").format(sql.Literal(SAMPLE)))
         self.warehouse.execute(self._sql("analyze {raw}"))
 
     def prepare_incoming(self) -> sql.Composed:
