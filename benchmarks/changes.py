@@ -84,6 +84,7 @@ def run(places: Places, server: EmbeddedServer) -> dict[str, float]:
     return {
         **refresh.seconds,
         "wall": time.perf_counter() - started,
+        "partitions built": float(sum(outcome.plan.count for outcome in refresh.outcomes.values() if outcome.plan)),
         "processor, this process": time.process_time() - own,
         "processor, server": server_seconds(server) - servers,
     }
