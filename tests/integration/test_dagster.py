@@ -125,7 +125,7 @@ def test_many_events_at_once_are_those_that_dagster_would_write(lab: Lab, monkey
 def run_here(lab: Lab) -> None:
     """A run as the command line makes it, through Dagster in this process."""
     with Refresh(lab.places, Parameters(new_run_id(), AS_OF, EARLIEST)) as refresh:
-        assert run_in_process(refresh, None)
+        assert run_in_process(refresh, lab.server)
 
 
 def out_of_sync(instance: dg.DagsterInstance) -> list[str]:
@@ -162,7 +162,7 @@ def test_runs_leave_counts_checks_and_nothing_unsynced(lab: Lab, monkeypatch: py
         return evaluation.passed, {name: value.value for name, value in evaluation.metadata.items()}
 
     run_here(lab)
-    with dagster_home.open_instance(lab.home, None) as instance:
+    with dagster_home.open_instance(lab.home, lab.server) as instance:
         found = metadata(instance, raw)
         (rows,) = lab.source.execute("select count(*) from services.metrics").fetchone() or (0,)
         assert (found["dagster/row_count"], found["rows_read"], found["rows_inserted"]) == (rows, rows, rows)
