@@ -90,10 +90,11 @@ def test_runs_that_two_sensors_ask_for_at_once_follow_each_other(
     }.items():
         monkeypatch.setenv(name, value)
     now = dt.datetime.now(dt.UTC)
-    with pytest.raises(WeirError), Refresh(lab.places, Parameters("killed", now, EARLIEST)) as refresh:
-        for application in refresh.applications:
-            refresh.extract(application)
-            refresh.refresh_facts(application)
+    killed = Parameters("killed", now, EARLIEST)
+    with pytest.raises(WeirError, match="leaves dirty partitions"), Refresh(lab.places, killed) as refresh:
+        for step in (refresh.extract, refresh.refresh_facts):
+            for application in refresh.applications:
+                step(application)
         raise WeirError("which leaves dirty partitions")
     with dg.DagsterInstance.ephemeral() as instance:  # of two daemons, neither of which sees the other's runs
         asked = [sensors._request(instance) for _ in range(2)]
