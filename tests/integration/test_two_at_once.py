@@ -27,6 +27,15 @@ FIRST = Parameters("first", AS_OF, EARLIEST)
 BACKFILL = Parameters("second", AS_OF, EARLIEST, from_date=dt.date(2024, 3, 1), to_date=dt.date(2024, 3, 2))
 LOCK_SESSION = "select pid from pg_stat_activity where application_name = 'weir run first'"
 
+EXECUTE = """
+import sys
+import dagster as dg
+from orchestration.definitions import build_defs
+with dg.DagsterInstance.ephemeral() as instance:
+    done = build_defs().resolve_job_def("refresh").execute_in_process(instance=instance, raise_on_error=True)
+sys.exit(not done.success)
+"""
+
 
 def test_a_backfill_waits_for_a_run_and_says_for_which(lab: Lab) -> None:
     said: list[str] = []
@@ -80,12 +89,10 @@ def test_runs_that_two_sensors_ask_for_at_once_follow_each_other(
     lab.write(
         "insert into services.metrics (service_name, metric_type, value, recorded_at) values ('a', 'revenue', 1, now())"
     )
-    (tmp_path / "dagster.yaml").write_text("telemetry:\n  enabled: false\n")
     for name, value in {
         "WEIR_HOME": str(lab.home),
         "WEIR_WAREHOUSE_URL": lab.server.url("warehouse"),
         "WEIR_SOURCE_URL": lab.server.url("source"),
-        "DAGSTER_HOME": str(tmp_path),
         "PYTHONWARNINGS": "ignore",
     }.items():
         monkeypatch.setenv(name, value)
@@ -99,12 +106,13 @@ def test_runs_that_two_sensors_ask_for_at_once_follow_each_other(
     with dg.DagsterInstance.ephemeral() as instance:  # of two daemons, neither of which sees the other's runs
         asked = [sensors._request(instance) for _ in range(2)]
     assert all(isinstance(each, dg.RunRequest) for each in asked)
-    execute = [sys.executable, "-m", "dagster", "job", "execute", "-m", "orchestration.definitions", "-j", "refresh"]
+    logs = [(tmp_path / name).open("w+") for name in ("one", "other")]  # a full pipe would stop its run
     runs = [
-        subprocess.Popen(execute, cwd=REPOSITORY, env=os.environ.copy(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for _ in asked
+        subprocess.Popen([sys.executable, "-c", EXECUTE], cwd=REPOSITORY, env=os.environ.copy(), stderr=log)
+        for log in logs
     ]
-    assert [(run.communicate(timeout=240), run.returncode)[1] for run in runs] == [0, 0]
+    codes = [run.wait(timeout=240) for run in runs]
+    assert codes == [0, 0], [log.seek(0) or log.read()[-2000:] for log in logs]
     ended = lab.warehouse.execute(
         "select status, started_at > lag(finished_at) over (order by started_at) from control.runs"
         " where run_id <> 'killed' order by started_at"
