@@ -58,7 +58,7 @@ def fill(
     if "kpi_anomalies" in wanted:
         computed["kpi_anomalies"] = list(rows.anomaly_rows(warehouse, parameters, plan.partitions["kpi_anomalies"]))
     if "kpi_correlations" in wanted:
-        computed["kpi_correlations"] = list(rows.correlation_rows(warehouse, parameters))
+        computed["kpi_correlations"] = rows.correlation_rows(warehouse, parameters)
     if {"kpi_forecasts", "kpi_forecast_accuracy"} & {*wanted}:
         fits = list(rows.forecasts(warehouse, parameters, say))
         computed["kpi_forecasts"] = rows.forecast_lines(parameters, fits)

@@ -10,7 +10,8 @@ clock, a random state or a time zone database: one scale gives the same rows eve
 
 At scale 1 there are some 200 users with 30,000 tasks, twenty workflows with 50,000 events, and 27,000 values
 of metrics of four services, from 2026-03-01 to AS_OF, with plans for three weeks after it. The scale
-multiplies users, executions and metric segments; workflows, services and their goals stay.
+multiplies users, executions and values of metrics (its root segments, and how often each reports); workflows, services
+and their goals stay.
 
 Three kinds of rows:
 - **generated** ones look like life (personas, working hours, journeys, seasons); nothing is known of their

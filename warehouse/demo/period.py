@@ -4,6 +4,7 @@ Belongs here: the as-of instant, the first day, counts of things per scale. Noth
 Does not belong here: what the things look like.
 """
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -60,5 +61,14 @@ class Size:
         return max(1, round(self.scale))
 
     def segments(self, at_scale_one: int) -> int:
-        """How many segments a metric has that has `at_scale_one` of them at scale 1."""
-        return max(1, round(at_scale_one * self.scale))
+        """How many segments a metric has that has `at_scale_one` of them at scale 1.
+
+        Of a business a hundred times as large, ten times as many; each of them then reports ten times as often
+        (`reports`). Correlations are of all pairs of series.
+        """
+        return max(1, round(at_scale_one * min(self.scale, math.sqrt(self.scale))))
+
+    @property
+    def reports(self) -> int:
+        """How often a series reports where it reports once at scale 1."""
+        return max(1, round(math.sqrt(self.scale)))

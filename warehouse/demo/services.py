@@ -48,14 +48,14 @@ def series_of(size: Size) -> Series:
     return Series(columns[0], columns[1], columns[2], columns[3], metrics, np.where(whole, level, level * factor))
 
 
-def _ticks(metric: Ints) -> tuple[Ints, Ints]:
-    """Who reports in a day, and at which minute of it: (series, minute), by minute."""
+def _ticks(metric: Ints, reports: int) -> tuple[Ints, Ints]:
+    """Who reports in a day, so many times as often as at scale 1, and at which minute: (series, minute), by minute."""
     series: list[int] = []
     minutes: list[int] = []
     for number, of in enumerate(metric.tolist()):
         every = service_names.METRICS[of].every_minutes
         first = 55 if every == 1440 else 0
-        for minute in range(first, 1440, every):
+        for minute in range(first, 1440, max(1, every // reports)):
             series.append(number)
             minutes.append(minute)
     order = np.argsort(np.array(minutes), kind="stable")
@@ -69,8 +69,8 @@ def _incident_factors() -> Floats:
     return factors
 
 
-def _days(series: Series) -> Iterator[tuple[int, Records]]:
-    who, minute = _ticks(series.metric)
+def _days(series: Series, reports: int) -> Iterator[tuple[int, Records]]:
+    who, minute = _ticks(series.metric, reports)
     metric = series.metric[who]
     table = service_names.METRICS
     week = np.array([service_names.WEEKS[m.week] for m in table])
@@ -119,7 +119,7 @@ def metric_rows(size: Size, extras: Iterable[Extra]) -> Iterator[Row]:
         created: list[Cell] = [*instants(records["created"])]
         return [service, kind, segment.tolist(), values, unit, recorded, created]
 
-    return numbered(in_order(_days(series)), columns, extras)
+    return numbered(in_order(_days(series, size.reports)), columns, extras)
 
 
 def goal_rows() -> Iterator[Row]:

@@ -148,10 +148,12 @@ def _stretches(days: Sequence[dt.date], gap: int) -> Iterator[list[dt.date]]:
 
 
 def correlation_rows(warehouse: Connection, parameters: Parameters) -> Rows:
-    """Rows of kpi_correlations."""
+    """Rows of kpi_correlations, made while they are taken: there are as many as pairs of series."""
     keys, values, _ = standing(warehouse, SERIES, dt.date.min, last_complete_day(parameters))
-    for pair in correlations.correlate(values):
-        yield (*keys[pair.x], *keys[pair.y], pair.n, *(significant(number) for number in pair[3:]))
+    return (
+        (*keys[pair.x], *keys[pair.y], pair.n, *(significant(number) for number in pair[3:]))
+        for pair in correlations.correlate(values)
+    )
 
 
 # ── forecasts ───────────────────────────────────────────────────────────────────────────────────────────────
