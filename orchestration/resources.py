@@ -35,7 +35,7 @@ def refresh(context: dg.InitResourceContext) -> Iterator[Refresh]:
     places = chosen.start()
     prepare(chosen)
     parameters = Parameters(
-        run_id=context.run_id or "",
+        run_id=context.run.run_id if context.run else "",
         as_of=dt.datetime.fromisoformat(config["as_of"]) if "as_of" in config else dt.datetime.now(dt.UTC),
         earliest_date=chosen.earliest_date,
         from_date=dt.date.fromisoformat(config["from_date"]) if "from_date" in config else None,

@@ -187,6 +187,18 @@ def test_runs_leave_counts_checks_and_nothing_unsynced(lab: Lab, monkeypatch: py
 
         run_here(lab)  # with nothing to do
         assert out_of_sync(instance) == []
+
+        # The check alone, as the UI's button executes it, compares every row also where that is not due.
+        lab.warehouse.execute("update raw.services__metrics set value = 8 where metric_id = 1")
+        monkeypatch.setenv("WEIR_HOME", str(lab.home))
+        monkeypatch.setenv("WEIR_WAREHOUSE_URL", lab.places.warehouse_url)
+        monkeypatch.setenv("WEIR_SOURCE_URL", lab.server.url("source"))
+        whole = build_defs(dt.date(2024, 2, 26)).resolve_implicit_global_asset_job_def()
+        alone = whole.get_subset(asset_selection=set(), asset_check_selection={proven})
+        told = len(instance.fetch_materializations(raw, limit=100).records)
+        assert alone.execute_in_process(instance=instance).success
+        assert proof(instance) == (False, found)
+        assert len(instance.fetch_materializations(raw, limit=100).records) == told
         # What would be called so: a mart that is older than what it is made from.
         instance.report_runless_asset_event(
             dg.AssetMaterialization(

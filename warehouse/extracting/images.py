@@ -19,7 +19,7 @@ from warehouse.extracting.shapes import Column, Shape
 
 FILL = 90
 """Per cent of a page that a first load fills. An update that finds room beside the old row writes no index and no other
-page: 100,000 rows of a million merge in three quarters of the time."""
+page."""
 
 SAMPLE = 30
 """Statistics target after a first load, of 300 rows each: enough to plan by; autovacuum takes its own sample soon."""
