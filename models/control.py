@@ -148,6 +148,9 @@ class Watermark(WarehouseBase):
     proven_at: Mapped[dt.datetime | None] = mapped_column(
         comment="When all rows were last compared with the source; null: the next extract does."
     )
+    row_count: Mapped[int | None] = mapped_column(
+        BigInteger(), comment="Rows of the table in raw; null: the next extract counts them."
+    )
 
 
 class Publication(WarehouseBase):

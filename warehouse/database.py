@@ -19,6 +19,7 @@ SESSION_SETTINGS = {
     "intervalstyle": "iso_8601",
     "extra_float_digits": "1",
     "bytea_output": "hex",
+    "temp_buffers": "32MB",  # rows of an extract wait there; nothing is allocated before
     "jit": "off",  # compiling costs more than it saves on every query here
 }
 """Of every session: text forms must not depend on the server's configuration.

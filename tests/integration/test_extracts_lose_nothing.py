@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from tests.adversary import BOTH, CUSTOMERS, ORDERS, Adversary, Naive, make_adversary
-from warehouse.extracting import positions
+from warehouse.extracting import engine, positions
 from warehouse.extracting.declared import Compare, Cursor, Declared, Mode, Xid8, Xmin
 from warehouse.server import EmbeddedServer
 
@@ -356,7 +356,16 @@ def test_nobody_empties_a_table_between_snapshot_and_read(adversary: Adversary, 
     adversary.two.execute("rollback")
 
 
-def test_the_source_is_let_go_before_anything_is_merged(adversary: Adversary) -> None:
+@pytest.mark.parametrize("situation", APPENDS + OTHERS, ids=lambda s: s.__name__)
+def test_nothing_is_lost_where_rows_are_merged_later(
+    adversary: Adversary, situation: Situation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "MERGED_AT_ONCE", 0)
+    play(adversary, situation, declared(Xmin()))
+
+
+def test_the_source_is_let_go_before_much_is_merged(adversary: Adversary, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "MERGED_AT_ONCE", 199)  # of 200 rows
     adversary.extract()
     adversary.extract()
     adversary.one.execute("update shop.orders set note = 'x'")

@@ -328,6 +328,24 @@ def test_a_view_is_compared(adversary: Adversary) -> None:
     assert 0 < adversary.extract((VIEW,)).tables[0].rows_read < 50  # of its bucket, not all
 
 
+def test_a_source_that_fails_amid_its_rows_says_so_itself(
+    adversary: Adversary, caplog: pytest.LogCaptureFixture
+) -> None:
+    adversary.one.execute("create schema stock")
+    adversary.one.execute(
+        "create view stock.orders as select n as order_id, 1 / (190000 - n) as share, repeat('x', 100) as note"
+        " from generate_series(1, 200000) as n"
+    )
+    with pytest.raises(psycopg.errors.DivisionByZero, match="division by zero"):
+        adversary.extract((VIEW,))
+    assert not caplog.records
+    adversary.one.execute(
+        "create or replace view stock.orders as select n as order_id, n as share, 'x' as note"
+        " from generate_series(1, 9) as n"
+    )
+    assert adversary.extract((VIEW,)).tables[0].rows == 9
+
+
 def test_a_view_can_pass_on_its_tables_xmin(adversary: Adversary) -> None:
     passing = "select order_id, upper(note) as note, xmin as _xmin from shop.orders where amount > 10"
     adversary.one.execute(f"create schema stock; create view stock.orders as {passing}")

@@ -4,12 +4,14 @@ Belongs here: the order of things, the breaker of deletions, the proof. Does not
 compared and written (the package's other modules).
 
 The source is read first and let go of; rows wait in temporary tables and are merged when nobody's ALTER has to wait
-for us any more. Only tables that are proven in this run are merged while the source's snapshot is still open.
+for us any more. Only few rows, and tables that are proven in this run, are merged while the source's snapshot is still
+open.
 """
 
 import datetime as dt
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +22,7 @@ from warehouse.database import Connection, fetch_row
 from warehouse.errors import ConfigurationError, WeirError
 from warehouse.extracting import buckets, drift, positions, shapes, transport
 from warehouse.extracting.declared import Declared
-from warehouse.extracting.images import Image, selected
+from warehouse.extracting.images import ExplainedKeys, Image, selected
 from warehouse.extracting.positions import Moment, Watermark
 from warehouse.extracting.shapes import Shape
 
@@ -29,6 +31,10 @@ BREAKER_SHARE, BREAKER_ROWS = 0.05, 1_000
 
 PROVE_EVERY = dt.timedelta(hours=24)
 """How old a table's last proof may become. A proof reads every row on both sides: 1–2 s for 5 M rows on one core."""
+
+MERGED_AT_ONCE = 200_000
+"""Rows that an extract merges while the source is still open, about two seconds of work: merging tells how many are
+new. Of more it looks the keys up first, lets go of the source and merges then."""
 
 LOCK_SECONDS = 60
 """How long to wait for a source table that somebody alters."""
@@ -164,8 +170,10 @@ def extract(
                 )
                 for number, table in enumerate(tables)
             ]  # fmt: skip
+            at_once = MERGED_AT_ONCE
             for work in works:
-                work.read()
+                work.read(at_once)
+                at_once -= work.result.changed
                 if work.is_known and (options.prove or work.suspect or _is_old(work.proven_at, taken_at)):
                     work.write()
                     work.prove()
@@ -259,8 +267,8 @@ class _Work:
         """When all rows were last compared."""
         return None if self.known is None else self.known.proven_at
 
-    def read(self) -> None:
-        """Copy what may have changed, and find what is gone."""
+    def read(self, at_once: int) -> None:
+        """Copy what may have changed, and find what is gone; up to ``at_once`` rows are merged, too."""
         started = time.perf_counter()
         self._say("read")
         if self.known is None:
@@ -285,7 +293,7 @@ class _Work:
             reason = positions.doubts(self.known, self.shape, self.now, self.mode) or drifted
             since = positions.condition(self.table, self.mode, self.shape, self.known, self.now)
             if reason is None and since is not None:
-                self._read_since(since)
+                self._read_since(since, at_once)
             else:
                 self.result = replace(self.result, mode="compare", reason=reason)
                 self._compare()
@@ -336,6 +344,7 @@ class _Work:
             None if doubted else self.known,
             self.mode,
             self.image.batch_id,
+            rows=self.result.rows,
             proven=self._proven,
         )
         self.warehouse.execute(
@@ -366,21 +375,29 @@ class _Work:
             made.append(True)
             return self.image.create()
 
-        rows = self._pipe(None, create)
+        with ExplainedKeys(self.table):
+            rows = self._pipe(None, create)
         if not made:
             self.image.create()
         self.result = replace(self.result, mode="full", rows_read=rows, rows=rows)
 
-    def _read_since(self, condition: sql.Composed) -> None:
+    def _read_since(self, condition: sql.Composed, at_once: int) -> None:
         rows = self._pipe(condition, self.image.prepare_incoming)
         self._incoming = rows > 0
         self.result = replace(self.result, rows_read=rows)
         if rows and not self.shape.key_is_enforced:
             self.image.check_incoming()
-        there = self._rows_there()
+        before = self.image.rows() if self.known is None or self.known.rows is None else self.known.rows
+        with ThreadPoolExecutor(1) as beside:  # both servers at once
+            counting = beside.submit(self._rows_there)
+            if rows <= at_once:
+                self._apply()
+                new = self.result.inserted
+            else:
+                new = self.image.new_keys()
+            there = counting.result()
         self.result = replace(self.result, rows=there)
-        before = self.image.rows()
-        after = before + (self.image.new_keys() if rows else 0)
+        after = before + new
         # Raw holds every key of the source once incoming rows are merged: equal counts prove that none is gone.
         if there != after:
             self._sweep(there, before, after)

@@ -24,8 +24,21 @@ page."""
 SAMPLE = 30
 """Statistics target after a first load, of 300 rows each: enough to plan by; autovacuum takes its own sample soon."""
 
+FLUSH = "2MB"
+"""Written by a first load before the kernel is told to bring it to the disk."""
+
+UNTOLD = ("json", "jsonb")
+"""Types whose statistics no plan asks for, and which take longest to gather."""
+
 OLD_IN_RETURNING = 180000
 """Since this version of the server an upsert can return what was there before."""
+
+MERGE = (
+    "merge into {raw} as r using {incoming} as i on {same_key}"
+    " when matched and row({r_columns})::record *<> row({i_columns})::record"
+    " then update set {set}, _batch_id = {batch}"
+    " when not matched then insert ({columns}, _batch_id) values ({i_columns}, {batch})"
+)
 
 
 @dataclass
@@ -57,41 +70,52 @@ class Image:
             "i_key": names_of(key, "i"),
             "r_columns": names_of(names, "r"),
             "i_columns": names_of(names, "i"),
-            "e_columns": names_of(names, "excluded"),
             "same_key": same(key, "r", "i"),
             "first_key": sql.Identifier(key[0]),
-            "set": sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in names),
+            "set": sql.SQL(", ").join(
+                sql.SQL("{} = {}").format(sql.Identifier(name), sql.Identifier("i", name)) for name in names
+            ),
         }
 
     def create(self) -> sql.Composed:
         """Make raw table and log; returns the COPY that fills the table, which needs no WAL: it is new."""
-        definition = sql.SQL(", ").join(
-            sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.carried))
-            for column in self.shape.columns
-        )
+        # The disk writes while rows still arrive, and the commit has less to wait for.
+        self.warehouse.execute(sql.SQL("set local backend_flush_after = {}").format(sql.Literal(FLUSH)))
         self.warehouse.execute(
             self._sql(
-                "create table {raw} ({definition}, _batch_id bigint not null default {batch})"
-                " with (fillfactor = {fill})",
-                definition=definition,
+                "create table {raw} ({definition}) with (fillfactor = {fill})",
+                # Checked in passing; the key would scan for it once more.
+                definition=self._definition(required=self.table.key),
                 fill=sql.Literal(FILL),
             )
         )
         self.warehouse.execute(
             self._sql(
                 "create table {changes} (_batch_id bigint not null, _change text not null, {definition})",
-                definition=definition,
+                definition=self._definition(),
             )
         )
         self.warehouse.execute(self._sql("create index on {changes} (_batch_id)"))
         return sql.SQL("copy {} ({}) from stdin (format binary, freeze)").format(self.raw, self.columns)
 
+    def _definition(self, required: Sequence[str] = ()) -> sql.Composed:
+        return sql.SQL(", ").join(
+            sql.SQL("{} {}{}").format(
+                sql.Identifier(column.name),
+                sql.SQL(column.carried),
+                sql.SQL(" not null" if column.name in required else ""),
+            )
+            for column in self.shape.columns
+        )
+
     def finish(self) -> None:
-        """After the first load: the key, built last."""
-        with _ExplainedKeys(self.table):
+        """After the first load: the batch, which needs no space in the rows if it comes after them; the key last."""
+        self.warehouse.execute(self._sql("alter table {raw} add column _batch_id bigint not null default {batch}"))
+        with ExplainedKeys(self.table):
             self.warehouse.execute(self._sql("alter table {raw} alter _batch_id drop default, add primary key ({key})"))
         self.warehouse.execute(sql.SQL("set local default_statistics_target = {}").format(sql.Literal(SAMPLE)))
-        self.warehouse.execute(self._sql("analyze {raw}"))
+        told = [column.name for column in self.shape.columns if column.carried not in UNTOLD]
+        self.warehouse.execute(self._sql("analyze {raw} ({told})", told=names_of(told)))
 
     def prepare_incoming(self) -> sql.Composed:
         """Make the table of incoming rows; returns the COPY that fills it."""
@@ -123,9 +147,10 @@ class Image:
 
     def new_keys(self) -> int:
         """Number of incoming rows that raw does not have."""
-        return self._count(
-            "select count(*) from {incoming} as i where not exists (select from {raw} as r where {same_key})"
-        )
+        query = "select count(*) from {incoming} as i where not exists (select from {raw} as r where {same_key})"
+        row = self._probing(self._sql(query)).fetchone()
+        assert row is not None
+        return int(str(row[0]))
 
     def keys_to_be(self) -> sql.Composed:
         """SQL: the keys that raw will have once incoming rows are merged, in parentheses."""
@@ -196,63 +221,61 @@ class Image:
         return self._merge_in_steps()
 
     def _merge_at_once(self) -> tuple[int, int]:
-        before = sql.SQL(", ").join(
-            sql.SQL("merged.{}").format(sql.Identifier(("new_" if name in self.table.key else "old_") + str(number)))
+        before = {
+            name: sql.Identifier(f"{'new' if name in self.table.key else 'old'}_{number}")
             for number, name in enumerate(self.shape.names)
-        )
+        }
         returned = sql.SQL(", ").join(
             sql.SQL("{}.{} as {}").format(
-                sql.SQL("new" if name in self.table.key else "old"),
-                sql.Identifier(name),
-                sql.Identifier(("new_" if name in self.table.key else "old_") + str(number)),
+                sql.SQL("new" if name in self.table.key else "old"), sql.Identifier(name), alias
             )
-            for number, name in enumerate(self.shape.names)
+            for name, alias in before.items()
         )
-        with _ExplainedKeys(self.table):
-            inserted, updated = fetch_row(
-                self.warehouse,
-                self._sql(
-                    "with merged as ("
-                    " insert into {raw} as r ({columns}, _batch_id) select {i_columns}, {batch} from {incoming} as i"
-                    " on conflict ({key}) do update set {set}, _batch_id = excluded._batch_id"
-                    " where row({r_columns})::record *<> row({e_columns})::record"
-                    " returning case when old.{first_key} is null then 'insert' else 'update' end as change, {returned}"
-                    "), logged as ("
-                    " insert into {changes} (_batch_id, _change, {columns})"
-                    " select {batch}, change, {before} from merged returning _change"
-                    ") select count(*) filter (where _change = 'insert'), count(*) filter (where _change = 'update')"
-                    " from logged",
-                    returned=returned,
-                    before=before,
-                ),
+        row = self._probing(
+            self._sql(
+                "with merged as ({merge}"
+                " returning case when old.{first_key} is null then 'insert' else 'update' end as change, {returned}"
+                "), logged as ("
+                " insert into {changes} (_batch_id, _change, {columns}) select {batch}, change, {before} from merged"
+                ") select count(*) filter (where change = 'insert'), count(*) filter (where change = 'update')"
+                " from merged",
+                merge=self._sql(MERGE),
+                returned=returned,
+                before=sql.SQL(", ").join(before.values()),
             )
+        ).fetchone()
+        inserted, updated = row or (0, 0)
         return int(str(inserted)), int(str(updated))
 
     def _merge_in_steps(self) -> tuple[int, int]:
-        self.warehouse.execute(self._sql("analyze {incoming}"))
-        updated = self.warehouse.execute(
+        updated = self._probing(
             self._sql(
                 "insert into {changes} (_batch_id, _change, {columns}) select {batch}, 'update', {r_columns}"
                 " from {raw} as r inner join {incoming} as i on {same_key}"
                 " where row({r_columns})::record *<> row({i_columns})::record"
             )
         ).rowcount
-        inserted = self.warehouse.execute(
+        inserted = self._probing(
             self._sql(
                 "insert into {changes} (_batch_id, _change, {key}) select {batch}, 'insert', {i_key}"
                 " from {incoming} as i where not exists (select from {raw} as r where {same_key})"
             )
         ).rowcount
         if updated or inserted:
-            with _ExplainedKeys(self.table):
-                self.warehouse.execute(
-                    self._sql(
-                        "insert into {raw} as r ({columns}, _batch_id) select {i_columns}, {batch} from {incoming} as i"
-                        " on conflict ({key}) do update set {set}, _batch_id = excluded._batch_id"
-                        " where row({r_columns})::record *<> row({e_columns})::record"
-                    )
-                )
+            self._probing(self._sql(MERGE))
         return inserted, updated
+
+    def _probing(self, statement: sql.Composed) -> "psycopg.Cursor[tuple[object, ...]]":
+        """Execute a statement that looks each incoming row up in raw.
+
+        Nobody has analyzed the incoming rows, and the planner would rather read and sort a whole table than look up a
+        tenth of it, which takes half as long.
+        """
+        with ExplainedKeys(self.table):
+            self.warehouse.execute("set local enable_hashjoin = off; set local enable_mergejoin = off")
+            cursor = self.warehouse.execute(statement)
+            self.warehouse.execute("set local enable_hashjoin = on; set local enable_mergejoin = on")
+        return cursor
 
     def delete(self) -> int:
         """Delete the rows that are gone, keeping their before-images."""
@@ -276,8 +299,8 @@ class Image:
         return sql.SQL(query).format(**self._words, **more)
 
 
-class _ExplainedKeys:
-    """Explains rows that the key does not tell apart."""
+class ExplainedKeys:
+    """Explains rows that the key does not tell apart, inside ``with``."""
 
     def __init__(self, table: Declared) -> None:
         self._table = table

@@ -57,6 +57,8 @@ class Watermark:
     definition: str | None
     mode: str | None
     proven_at: dt.datetime | None
+    rows: int | None
+    """Of the table in raw; None: nobody has counted."""
 
 
 def moment(source: Connection, horizon: dt.datetime | None) -> Moment:
@@ -233,11 +235,26 @@ def load(warehouse: Connection, tables: Iterable[Declared]) -> dict[str, Waterma
     """Watermarks of those tables that have been read before, by qualified name."""
     rows = warehouse.execute(
         "select source_table, system_identifier, relation_oid, snapshot_xmin, columns, timeline, server_started_at,"
-        " horizon, relations, definition, mode, proven_at from control.watermarks where source_table = any (%s)",
+        " horizon, relations, definition, mode, proven_at, row_count from control.watermarks"
+        " where source_table = any (%s)",
         ([table.qualified for table in tables],),
     ).fetchall()
     found = {}
-    for name, system, oid, xmin, columns, timeline, started, horizon, relations, definition, mode, proven in rows:
+    for (
+        name,
+        system,
+        oid,
+        xmin,
+        columns,
+        timeline,
+        started,
+        horizon,
+        relations,
+        definition,
+        mode,
+        proven,
+        count,
+    ) in rows:
         found[str(name)] = Watermark(
             system_identifier=int(str(system)),
             relation_oid=int(str(oid)),
@@ -250,6 +267,7 @@ def load(warehouse: Connection, tables: Iterable[Declared]) -> dict[str, Waterma
             definition=None if definition is None else str(definition),
             mode=None if mode is None else str(mode),
             proven_at=proven if isinstance(proven, dt.datetime) else None,
+            rows=None if count is None else int(str(count)),
         )
     return found
 
@@ -263,6 +281,7 @@ def save(
     mode: Mode,
     batch_id: int,
     *,
+    rows: int,
     proven: bool,
 ) -> None:
     """Move the watermark to this moment, in the transaction that holds the rows."""
@@ -271,14 +290,15 @@ def save(
         reached = known.horizon  # a prepared transaction holds it where it is
     warehouse.execute(
         "insert into control.watermarks (source_table, system_identifier, relation_oid, snapshot_xmin, columns,"
-        " batch_id, timeline, server_started_at, horizon, relations, definition, mode, proven_at)"
+        " batch_id, timeline, server_started_at, horizon, relations, definition, mode, row_count, proven_at)"
         " values (%(table)s, %(system)s, %(oid)s, %(xmin)s, %(columns)s, %(batch)s, %(timeline)s, %(started)s,"
-        " %(horizon)s, %(relations)s, %(definition)s, %(mode)s, case when %(proven)s then now() end)"
+        " %(horizon)s, %(relations)s, %(definition)s, %(mode)s, %(rows)s, case when %(proven)s then now() end)"
         " on conflict (source_table) do update set system_identifier = excluded.system_identifier,"
         " relation_oid = excluded.relation_oid, snapshot_xmin = excluded.snapshot_xmin, columns = excluded.columns,"
         " batch_id = excluded.batch_id, timeline = excluded.timeline, server_started_at = excluded.server_started_at,"
         " horizon = excluded.horizon, relations = excluded.relations, definition = excluded.definition,"
-        " mode = excluded.mode, proven_at = coalesce(excluded.proven_at, watermarks.proven_at)",
+        " mode = excluded.mode, row_count = excluded.row_count,"
+        " proven_at = coalesce(excluded.proven_at, watermarks.proven_at)",
         {
             "table": table.qualified,
             "system": now.system_identifier,
@@ -292,6 +312,7 @@ def save(
             "relations": list(shape.relations),
             "definition": shape.definition,
             "mode": describe(mode),
+            "rows": rows,
             "proven": proven,
         },
     )

@@ -1,0 +1,1 @@
+alter table control.watermarks drop column row_count;
