@@ -4,21 +4,22 @@ Belongs here: moving bytes. Does not belong here: which rows, and what happens t
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import takewhile
 
 import psycopg
 from psycopg import errors, sql
 
 from warehouse.database import Connection
 
-BLOCK = 16 * 1024
-"""Bytes per write. Rows arrive one by one, and a write for each would cost more than the row; those of larger blocks no
-longer fit the processor's cache together."""
-
 TRAILER = b"\xff\xff"
 """What ends a binary COPY of rows, a message of its own: -1 where a row has its number of fields."""
 
 EMPTY = b"PGCOPY\n\xff\r\n\x00" + bytes(8) + TRAILER
 """A binary COPY without rows: the header and the end."""
+
+NOTHING_YET, END = (0, b""), (len(TRAILER), TRAILER)
+"""What libpq gives: a message with its length."""
 
 
 def pipe(
@@ -46,8 +47,8 @@ def pipe(
         reader.copy(sql.SQL("copy ({}) to stdout (format binary)").format(query)) as rows,
     ):
         blocks = _blocks(rows, source, report)
-        first = next(blocks)
-        if first == EMPTY:
+        first = next(blocks, None)
+        if first is None:
             return 0
         with writer.copy(prepare()) as into:
             into.write(first)
@@ -57,30 +58,26 @@ def pipe(
 
 
 def _blocks(rows: psycopg.Copy, source: Connection, report: Callable[[int], None]) -> Iterator[bytes]:
-    """What a COPY gives, in blocks of whole rows.
+    """What a COPY gives, in blocks of whole rows: as many as have arrived.
 
-    psycopg is asked to wait, and for the end; rows that have arrived are taken from libpq, at a third of the cost.
+    psycopg is asked to wait, and for the end. What has arrived is taken from libpq directly: through psycopg each row
+    costs two and a half times as much.
     """
-    take = source.pgconn.get_copy_data
-    buffer: list[memoryview] = []
-    size = count = 0
-    for row in rows:
-        data, length = memoryview(row), len(row)
-        while length > 0:
-            buffer.append(data)
-            size += length
-            count += 1
-            if size >= BLOCK:
-                yield b"".join(buffer)
-                buffer.clear()
-                size = 0
-                report(count)
-            if length in (len(TRAILER), len(EMPTY)) and data in (TRAILER, EMPTY):
-                break
-            length, data = take(1)
-        if length < 0:  # an error in place of the end
+    take = partial(source.pgconn.get_copy_data, 1)
+    count = 0
+    for number, row in enumerate(rows):
+        if row in (TRAILER, EMPTY):
+            continue
+        try:
+            more = [data for _, data in takewhile(END.__ne__, iter(take, NOTHING_YET))]
+        except psycopg.OperationalError:
             rows._finished = True  # psycopg would ask for more of what has ended, and complain
-            results = list(iter(source.pgconn.get_result, None))
-            raise errors.error_from_result(results[0]) if results else psycopg.OperationalError("COPY broke off")
-    if buffer:
-        yield b"".join(buffer)
+            for result in iter(source.pgconn.get_result, None):
+                raise errors.error_from_result(result) from None
+            raise
+        yield b"".join([row, *more])
+        count += 1 + len(more)
+        if number % 16 == 0:
+            report(count)
+    if count:
+        yield TRAILER
