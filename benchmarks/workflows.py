@@ -141,19 +141,23 @@ DASHBOARD_ROWS = """
 insert into {schema}.workflow_analytics (workflow_id, date, enrolled_count, completed_count, failed_count, exited_count,
     goal_count, active_count, cohort_converted_count, conversion_rate)
 select md5(w::text)::uuid, date '2023-01-01' + d, 9, 5, 1, 1, 2, 7, 4, 0.4444
-from generate_series(0, {days} - 1) as d cross join generate_series(1, {workflows}) as w;
+from generate_series(0, {days} - 1) as d cross join generate_series(1, {workflows}) as w
+order by 2, 1;
 insert into {schema}.workflow_step_metrics (workflow_id, step_id, date, step_position, step_name, enrolled_count,
     entered_count, skipped_count, completed_count, failed_count, dropped_count, open_count, is_mature)
 select md5(w::text)::uuid, md5(w || '/' || s)::uuid, date '2023-01-01' + d, s, 'step ' || s, 9, 8, 1, 7, 1, 0, 0, true
 from generate_series(0, {days} / 2 - 1) as d cross join generate_series(1, {workflows} * 2 / 5) as w
-cross join generate_series(1, 5) as s;
+cross join generate_series(1, 5) as s
+order by 3, 1, 2;
 insert into {schema}.workflow_executions (execution_id, workflow_id, contact_id, status, enrolled_at, enrolled_date,
     ended_at, is_converted)
 select md5(w || '/' || d)::uuid, md5(w::text)::uuid, md5(d::text)::uuid, 'active',
     timestamptz '2023-01-01Z' + d * interval '1 day', date '2023-01-01' + d,
     case when (w + d) % 100 > 0 then timestamptz '2023-01-02Z' + d * interval '1 day' end, false
-from generate_series(0, {days} - 1) as d cross join generate_series(1, {workflows}) as w;
+from generate_series(0, {days} - 1) as d cross join generate_series(1, {workflows}) as w
+order by 6, 1;
 """
+"""In the order in which they are published: by date, then by key."""
 
 
 def fill_dashboards(warehouse: Connection, workflows: int, days: int) -> None:
