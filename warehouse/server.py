@@ -61,6 +61,7 @@ max_locks_per_transaction = 1024    # a publication may touch 15 marts x 320 mon
 max_prepared_transactions = 10      # a source application may use two-phase commit
 shared_buffers = 256MB              # fits a laptop; the operating system caches the rest
 work_mem = 64MB                     # sorts and hashes of a build stay in memory; few sessions at once
+hash_mem_multiplier = 4             # 10 M values are summed in memory though the planner expects too many groups
 maintenance_work_mem = 256MB        # index builds and vacuum on whole marts
 wal_level = minimal                 # no replicas: COPY into a table of the same transaction skips the log
 max_wal_senders = 0                 # required by wal_level = minimal
