@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from tests.adversary import BOTH, CUSTOMERS, ORDERS, Adversary, Naive, make_adversary
-from warehouse.extracting import engine, positions
+from warehouse.extracting import engine, images, positions
 from warehouse.extracting.declared import Compare, Cursor, Declared, Mode, Xid8, Xmin
 from warehouse.server import EmbeddedServer
 
@@ -361,6 +361,14 @@ def test_nothing_is_lost_where_rows_are_merged_later(
     adversary: Adversary, situation: Situation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "MERGED_AT_ONCE", 0)
+    play(adversary, situation, declared(Xmin()))
+
+
+@pytest.mark.parametrize("situation", APPENDS + OTHERS, ids=lambda s: s.__name__)
+def test_nothing_is_lost_where_a_merge_cannot_return_what_was(
+    adversary: Adversary, situation: Situation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "OLD_IN_RETURNING", 990000)  # as before version 18
     play(adversary, situation, declared(Xmin()))
 
 
