@@ -9,6 +9,7 @@ from itertools import takewhile
 
 import psycopg
 from psycopg import errors, sql
+from psycopg.pq import ExecStatus
 
 from warehouse.database import Connection
 
@@ -72,8 +73,9 @@ def _blocks(rows: psycopg.Copy, source: Connection, report: Callable[[int], None
             more = [data for _, data in takewhile(END.__ne__, iter(take, NOTHING_YET))]
         except psycopg.OperationalError:
             rows._finished = True  # psycopg would ask for more of what has ended, and complain
-            for result in iter(source.pgconn.get_result, None):
-                raise errors.error_from_result(result) from None
+            results = list(iter(source.pgconn.get_result, None))
+            if results and results[0].status == ExecStatus.FATAL_ERROR:
+                raise errors.error_from_result(results[0]) from None
             raise
         yield b"".join([row, *more])
         count += 1 + len(more)
