@@ -288,7 +288,41 @@ def record_dirty(warehouse: Connection, parameters: Parameters, application: str
             " where application = %(application)s",
             {"batch": batch_id, "application": application, "derived": derived, "as_of": parameters.as_of},
         )
+        _begin(warehouse, parameters, application, derived)
     return count
+
+
+def _begin(warehouse: Connection, parameters: Parameters, application: str, derived: list[str]) -> None:
+    """Of an application that has no day yet: whether one has come that rows of earlier batches were planned for.
+
+    Such rows dirtied nothing when they came, and nothing dirties their days when they have come.
+    """
+    (has_begun, batch_id) = fetch_row(
+        warehouse,
+        "select first_date is not null, facts_batch_id from control.applications where application = %s",
+        (application,),
+    )
+    if has_begun:
+        return
+    words = {
+        "batch": batch_id,
+        "application": application,
+        "derived": derived,
+        "first": parameters.first_possible_date,
+        "last": parameters.last_date,
+    }
+    # As if all facts were new: then each of them says which days it touches.
+    warehouse.execute(
+        "update control.applications set facts_batch_id = null where application = %(application)s", words
+    )
+    warehouse.execute(
+        sql.SQL(
+            "update control.applications set facts_batch_id = %(batch)s, first_date = (select min(partition_start)"
+            " from {} where mart <> all (%(derived)s) and partition_start between %(first)s and %(last)s)"
+            " where application = %(application)s"
+        ).format(sql.Identifier("intermediate", f"int_{application}__dirty_partitions")),
+        words,
+    )
 
 
 def choose(warehouse: Connection, parameters: Parameters, application: str) -> Plan:

@@ -327,6 +327,14 @@ TASK = upsert(
     },
 )  # fmt: skip
 
+TASK_TO_COME = upsert(
+    "scheduling.tasks", "task_id",
+    {
+        "task_id": TASKS[0], "user_id": USERS[0], "title": "a", "status": "scheduled",
+        "scheduled_slots": '[{"start": "2024-04-02T06:00:00Z", "end": "2024-04-02T07:00:00Z"}]',
+    },
+)  # fmt: skip
+
 numbers = itertools.count(1)
 
 
@@ -370,6 +378,9 @@ def world(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> P
         Step([KPI_GOAL], dt.timedelta(hours=-47), (START.date(), START.date())),
         Step([], dt.timedelta(hours=48), None),
     ]
+)
+@example(  # the first data of an application is of a day to come, and nothing changes when it has come
+    history=[Step([TASK_TO_COME], dt.timedelta(hours=1), None), Step([], dt.timedelta(hours=72), None)]
 )
 @example(  # the first data of an application, seen by a rebuild as of an earlier instant
     history=[Step([TASK], dt.timedelta(hours=-25), (START.date(), START.date()))]
