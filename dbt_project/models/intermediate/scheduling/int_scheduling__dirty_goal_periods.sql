@@ -12,7 +12,8 @@ affected_goals as (
 
 ),
 
-changed as (
+-- Once: the planner takes a day of a goal for a row or two, and would look for each in all goals.
+changed as {{ computed_once() }} (
 
     select
         version_changes.goal_id,
