@@ -313,8 +313,10 @@ def _judge(
     wrong = []
     if entry is None:
         # Days that are yet to be published may be without any row, and then are not dirty themselves. So are days
-        # that came to exist when a rebuild of given days was the first to see data.
-        is_to_come = may_be_dirty or state.pending or (state.has_rebuilds and again == NOTHING)
+        # that came to exist when a rebuild of given days was the first to see data, and periods of marts made from
+        # others: one that a goal no longer touches was touched by no run that was made after it.
+        is_empty = again == NOTHING and bool(state.has_rebuilds or mart(name).made_from)
+        is_to_come = may_be_dirty or state.pending or is_empty
         if stands != NOTHING or not is_to_come:
             wrong.append("not in the ledger")
     else:
