@@ -111,6 +111,8 @@ class Image:
     def finish(self) -> None:
         """After the first load: the batch, which needs no space in the rows if it comes after them; the key last."""
         self.warehouse.execute(self._sql("alter table {raw} add column _batch_id bigint not null default {batch}"))
+        # On two cores, helpers of the sort take turns with the disk's own work: 0.26 s or 0.23 s of a million rows.
+        self.warehouse.execute("set local max_parallel_maintenance_workers = 0")
         with ExplainedKeys(self.table):
             self.warehouse.execute(self._sql("alter table {raw} alter _batch_id drop default, add primary key ({key})"))
         self.warehouse.execute(sql.SQL("set local default_statistics_target = {}").format(sql.Literal(SAMPLE)))
