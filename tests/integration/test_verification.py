@@ -171,6 +171,31 @@ def test_a_ledger_that_was_tampered_with_is_found(published: Lab) -> None:
         assert set(differences(published.verify(applications=("services",)))) == {("kpi_daily", "2024-03-02")}
 
 
+def test_a_partition_that_the_ledger_lacks_may_be_an_empty_period_and_no_more(published: Lab) -> None:
+    """Of a mart made from others, and without a row on either side: a goal may have touched it and left it."""
+
+    def without(name: str, start: str, *rows: str) -> set[tuple[str, str | None]]:
+        dropped = f"delete from control.publications where mart = '{name}' and partition_start = '{start}'"
+        with undone(published, dropped, *rows):
+            return set(differences(published.verify(applications=(mart(name).application,))))
+
+    assert without("goal_progress_snapshots", "2024-04-11") == set()
+    assert without("analytics_monthly_metrics", "2024-04-01") == set()
+    # Days are made from no other mart: an empty one was published, or was not.
+    day = ("analytics_daily_metrics", "2024-03-03")
+    assert without(*day) == {day}
+    # Periods that raw has rows of, standing or deleted.
+    month = ("analytics_monthly_metrics", "2024-03-01")
+    assert without(*month) == {month}
+    assert without(*month, "delete from marts.analytics_monthly_metrics where month = '2024-03-01'") == {month}
+    # And one with a row that raw does not have.
+    moved = "update marts.goal_progress_snapshots set period_start = '2024-04-11' where period_start = '2024-04-10'"
+    assert without("goal_progress_snapshots", "2024-04-11", moved) == {
+        ("goal_progress_snapshots", "2024-04-10"),
+        ("goal_progress_snapshots", "2024-04-11"),
+    }
+
+
 def test_a_range_has_what_shares_a_day_with_it(published: Lab) -> None:
     edited = [
         f"update marts.{name} set {column} = {column} + 1"
