@@ -29,7 +29,7 @@ from tests.integration.test_incremental import (
     task,
 )
 from tests.support import Lab, assert_verified, make_database
-from warehouse import gate
+from warehouse import gate, status
 from warehouse.catalog import MARTS, mart
 from warehouse.checks import Check
 from warehouse.database import session
@@ -283,6 +283,31 @@ def test_whatever_runs_have_published_is_verified_and_left_as_it_is(lab: Lab) ->
     lab.run(LATER + two_days, gate_open=True, from_date=dt.date(2024, 4, 8), to_date=dt.date(2024, 4, 15))
     lab.run(AS_OF, gate_open=True, from_date=dt.date(2024, 4, 1), to_date=dt.date(2024, 4, 12), rewind=True)
     assert_verified(lab)
+
+
+def test_what_lies_beyond_every_calendar_is_dirty_in_no_partition(lab: Lab) -> None:
+    """Instants that PostgreSQL has and Python has not: quarantined or to come for ever, and pending nowhere."""
+    lab.write(*BEGINNING)
+    for number, far in enumerate(("9999-12-31T23:59:59Z", "10000-01-01T00:00:00Z", "294276-12-31T23:59:59Z")):
+        executions = 10 + 3 * number
+        lab.write(
+            execution(executions, BARE, "active", far),
+            execution(executions + 1, BARE, "completed", "2024-03-07T11:00:00Z", far),
+            execution(executions + 2, BARE, "completed", "2024-03-07T11:00:00Z", far, far),
+            event(50 + number, executions + 1, BARE, 0, "step_entered", far),
+            metric("projects", "5", far),
+            task(9 + number, USER, WORK, "[]", far),
+        )
+    changes = (
+        "update workflows.workflow_executions set contact_id = gen_random_uuid(), ended_at = ended_at - interval '1 h'",
+        "update scheduling.tasks set completed_at = completed_at - interval '1 day'",
+        "update services.metrics set value = value + 1",
+    )
+    for as_of, statements in ((AS_OF, ()), (LATER, changes)):
+        lab.write(*statements)
+        lab.run(as_of, gate_open=True)
+        assert_verified(lab)
+        assert status.late_data(lab.warehouse) == []
 
 
 def test_what_is_dirty_is_pending_but_its_rows_must_be_those_that_were_published(lab: Lab) -> None:
