@@ -21,9 +21,11 @@ hammer: install  ## readers hammer all marts through 1,000 publications, one wit
 	$(BIN)/python -m tests.hammer $(PUBLICATIONS) $(CURSOR)
 
 HISTORIES ?= 1000
-soak: install  ## run 1,000 random histories (HISTORIES=number), a second or two per run; the log is soak.log
-	@WEIR_TEST_HISTORIES=$(HISTORIES) $(BIN)/python -m pytest tests/properties/test_histories.py \
-	  --capture no --hypothesis-show-statistics --durations=3 > soak.log 2>&1; status=$$?; tail -n 40 soak.log; exit $$status
+WORKERS ?= $(shell getconf _NPROCESSORS_ONLN)
+soak: install  ## run 1,000 random histories (HISTORIES=number), shared by as many processes as there are cores; see soak.log
+	@rm -f soak*.log; seq $(WORKERS) | WEIR_TEST_HISTORIES=$$((($(HISTORIES) + $(WORKERS) - 1) / $(WORKERS))) xargs -P $(WORKERS) -I{} \
+	  sh -c '$(BIN)/python -m pytest tests/properties/test_histories.py --capture no --hypothesis-show-statistics \
+	  --durations=3 > soak-{}.log 2>&1'; status=$$?; cat soak-*.log > soak.log; tail -n 20 soak-*.log; exit $$status
 
 install: $(STAMP)  ## install into .venv from the lock file
 
