@@ -24,13 +24,15 @@ from tests.integration.test_incremental import (
     WORK,
     event,
     execution,
+    goal,
+    kpi_goal,
     metric,
     slot,
     task,
 )
 from tests.support import Lab, assert_verified, make_database
 from warehouse import gate, status
-from warehouse.catalog import MARTS, mart
+from warehouse.catalog import APPLICATIONS, MARTS, mart
 from warehouse.checks import Check
 from warehouse.database import session
 from warehouse.extract import extract
@@ -287,7 +289,12 @@ def test_whatever_runs_have_published_is_verified_and_left_as_it_is(lab: Lab) ->
 
 def test_what_lies_beyond_every_calendar_is_dirty_in_no_partition(lab: Lab) -> None:
     """Instants that PostgreSQL has and Python has not: quarantined or to come for ever, and pending nowhere."""
-    lab.write(*BEGINNING)
+    earliest = dt.date(2023, 12, 1)
+    lab.write(
+        *BEGINNING,
+        goal(4, USER, WORK, "minutes", 5, "monthly", "-infinity"),
+        kpi_goal(4, "9", "2024-03-01", "5874897-12-31"),
+    )
     for number, far in enumerate(("9999-12-31T23:59:59Z", "10000-01-01T00:00:00Z", "294276-12-31T23:59:59Z")):
         executions = 10 + 3 * number
         lab.write(
@@ -305,8 +312,9 @@ def test_what_lies_beyond_every_calendar_is_dirty_in_no_partition(lab: Lab) -> N
     )
     for as_of, statements in ((AS_OF, ()), (LATER, changes)):
         lab.write(*statements)
-        lab.run(as_of, gate_open=True)
-        assert_verified(lab)
+        run = lab.run(as_of, gate_open=True, earliest_date=earliest)
+        assert {run.outcomes[name].status for name in APPLICATIONS} == {"published"}
+        assert_verified(lab, earliest)
         assert status.late_data(lab.warehouse) == []
 
 

@@ -38,8 +38,8 @@ quarantined as (
 
 ),
 
--- What has been reported and can be used, by series and day, from the first day that is asked for.
-series_days as materialized (
+-- What has been reported and can be used, by series and day.
+series_days as (
 
     select
         (m.recorded_at at time zone 'UTC')::date as date,
@@ -48,9 +48,7 @@ series_days as materialized (
     from raw.services__metrics as m
     where
         not exists (select from quarantined as q where q.metric_id = m.metric_id)
-        and (m.recorded_at at time zone 'UTC')::date >= least(
-            (select min(date) from run_days where mart = 'kpi_daily'), (select min(first_date) from goals)
-        )
+        and (m.recorded_at at time zone 'UTC')::date >= (select min(date) from run_days where mart = 'kpi_daily')
     group by
         (m.recorded_at at time zone 'UTC')::date,
         m.service_name, m.metric_type, coalesce(m.segment, ''), coalesce(m.unit, '')
@@ -87,7 +85,7 @@ compared as (
 
 ),
 
--- The days that months are made of, as they will stand.
+-- The days that months and snapshots of goals are made of, as they will stand.
 rebuilt as (
 
     select partition_start as date from control.run_partitions where mart = 'kpi_daily' and not is_held_back
@@ -100,7 +98,18 @@ months as (
 
 ),
 
-standing as (
+span as (
+
+    select min(first) as first, max(after) as after
+    from (
+        select month as first, after from months
+        union all
+        select first_date, last_date + 1 from goals
+    ) as spans
+
+),
+
+standing as materialized (
 
     select date, service_name, metric_type, segment, unit, value_count, value_sum
     from candidate.kpi_daily where date in (select rebuilt.date from rebuilt)
@@ -108,7 +117,7 @@ standing as (
     select date, service_name, metric_type, segment, unit, value_count, value_sum
     from marts.kpi_daily
     where
-        date >= (select min(months.month) from months) and date < (select max(months.after) from months)
+        date >= (select span.first from span) and date < (select span.after from span)
         and not exists (select from rebuilt where rebuilt.date = kpi_daily.date)
 
 ),
@@ -145,7 +154,7 @@ values_of_goals as (
 
     select g.goal_id, s.date, sum(s.value_sum) as value
     from goals as g
-    inner join series_days as s
+    inner join standing as s
         on
             s.metric_type = g.metric_type and s.date >= g.first_date and s.date <= g.last_date
             and (g.service_name is null or s.service_name = g.service_name) and (g.unit is null or s.unit = g.unit)

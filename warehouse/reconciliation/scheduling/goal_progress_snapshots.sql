@@ -67,7 +67,7 @@ goals as materialized (
         on t.timezone = coalesce(z.timezone, 'UTC')
         and t.date between (p.as_of at time zone 'UTC')::date - 1 and (p.as_of at time zone 'UTC')::date + 1
         and t.starts_at <= p.as_of and t.ends_at > p.as_of
-    where g.deleted_at is null and (g.end_date is null or g.end_date >= g.start_date) and isfinite(g.start_date)
+    where g.deleted_at is null and (g.end_date is null or g.end_date >= g.start_date) and g.start_date < 'infinity'
 
 ),
 

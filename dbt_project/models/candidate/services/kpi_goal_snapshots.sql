@@ -24,8 +24,9 @@ goal_days as (
         goals.threshold,
         goals.is_cancelled,
         goal_days.day_number,
-        {{ days_between('goals.start_date', 'goals.end_date') }} + 1 as length,
-        {{ days_between('goal_days.date', 'goals.end_date') }} as days_left,
+        -- Years end late: twice a number of days may be more than an integer holds.
+        {{ days_between('goals.start_date', 'goals.end_date') }}::bigint + 1 as length,
+        {{ days_between('goal_days.date', 'goals.end_date') }}::bigint as days_left,
         -- Least squares of y on x = 1 … n without a division: n, sums of y, of y² and of 2x − x̄ times y.
         goal_days.day_number::numeric as n,
         goal_days.sum_y,
