@@ -333,8 +333,8 @@ def choose(warehouse: Connection, parameters: Parameters, application: str) -> P
     """List the partitions that this run builds, in ``control.run_partitions``; one transaction.
 
     Without dates: those that are dirty, those not built yet, and those that the as-of instant has moved
-    into or out of. With dates: every day from ``from_date`` through ``to_date``. Either way also the periods
-    that hold those days, of the marts made from them.
+    into or out of. With dates: every day from ``from_date`` through ``to_date``, and marts without dates, which
+    nothing else would mend. Either way also the periods that hold those days, of the marts made from them.
     """
     with warehouse.transaction():
         for mart in marts(application):
@@ -345,7 +345,7 @@ def choose(warehouse: Connection, parameters: Parameters, application: str) -> P
         for mart in marts(application):
             if mart.dated and mart.made_from:
                 _choose_periods(warehouse, parameters, mart)
-            elif not mart.dated and _is_stale(warehouse, parameters, mart):
+            elif not mart.dated and (parameters.dated or _is_stale(warehouse, parameters, mart)):
                 warehouse.execute(
                     "insert into control.run_partitions (application, mart, partition_start) values (%s, %s, null)"
                     " on conflict do nothing",

@@ -202,7 +202,7 @@ def _state(warehouse: Connection, area: str, *, is_deployed: bool) -> _State | N
             (area,),
         )
     }
-    if not ledger:
+    if not ledger and not any(_has_rows(warehouse, each) for each in marts(area)):
         return None
     pending = frozenset(
         (str(name), start)
@@ -218,14 +218,16 @@ def _state(warehouse: Connection, area: str, *, is_deployed: bool) -> _State | N
         (area,),
     )
     why_not = None
-    if not is_deployed:
+    if not ledger:
+        why_not = "nothing of it is in the ledger; the next run builds everything anew"
+    elif not is_deployed:
         why_not = "models, settings or time-zone data have changed since; the next run builds everything anew"
     elif area != CALENDAR and facts_batch is None:
         why_not = "the facts were dropped; the next run builds everything anew"
     return _State(
         ledger,
         pending,
-        as_of or max(entry.as_of for entry in ledger.values()),
+        as_of or max((entry.as_of for entry in ledger.values()), default=dt.datetime.now(dt.UTC)),
         own_from,
         own_through,
         why_not,
@@ -502,6 +504,13 @@ def _differing_rows(
     for start, kind, count, keys in _fetch(warehouse, query, {"days": days, "shown": KEYS_SHOWN}):
         found.setdefault((each.name, start), {})[str(kind)] = Rows(int(count), tuple(keys))
     return found
+
+
+def _has_rows(warehouse: Connection, each: Mart) -> bool:
+    ((has_rows,),) = _fetch(
+        warehouse, sql.SQL("select exists (select from {})").format(sql.Identifier("marts", each.name))
+    )
+    return bool(has_rows)
 
 
 def _fetch(

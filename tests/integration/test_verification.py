@@ -173,6 +173,18 @@ def test_a_ledger_that_was_tampered_with_is_found(published: Lab) -> None:
         assert set(differences(published.verify(applications=("services",)))) == {("kpi_daily", "2024-03-02")}
 
 
+def test_rows_of_an_application_that_the_ledger_knows_nothing_of_are_found(published: Lab) -> None:
+    with undone(published, "delete from control.publications where application = 'services'"):
+        proofs = published.verify()
+        found = differences(proofs)
+    with_rows = {each.name for each in MARTS if each.application == "services" and published.rows(each.name)}
+    assert {name for name, _ in found} == with_rows
+    assert {each.what for each in found.values()} == {"not in the ledger"}
+    assert {name for name, proof in proofs.items() if proof.not_recomputed} == {
+        each.name for each in MARTS if each.application == "services"
+    }
+
+
 def test_a_partition_that_the_ledger_lacks_may_be_an_empty_period_and_no_more(published: Lab) -> None:
     """Of a mart made from others, and without a row on either side: a goal may have touched it and left it."""
 
@@ -316,6 +328,19 @@ def test_what_lies_beyond_every_calendar_is_dirty_in_no_partition(lab: Lab) -> N
         assert {run.outcomes[name].status for name in APPLICATIONS} == {"published"}
         assert_verified(lab, earliest)
         assert status.late_data(lab.warehouse) == []
+
+
+def test_a_rebuild_of_a_day_mends_it_and_whatever_has_no_dates(lab: Lab) -> None:
+    lab.write(*BEGINNING)
+    lab.run(AS_OF, gate_open=True)
+    undated = [each.name for each in MARTS if not each.dated and lab.rows(each.name)]
+    for name in (*undated, "analytics_daily_metrics"):
+        lab.warehouse.execute(f"delete from marts.{name} where ctid = (select min(ctid) from marts.{name})".encode())
+    damaged = differences(lab.verify())
+    (day,) = {dt.date.fromisoformat(start) for _, start in damaged if start}
+    assert set(damaged) == {(name, None) for name in undated} | {("analytics_daily_metrics", str(day))}
+    lab.run(AS_OF, gate_open=True, from_date=day, to_date=day)
+    assert_verified(lab)
 
 
 def test_what_is_dirty_is_pending_but_its_rows_must_be_those_that_were_published(lab: Lab) -> None:
