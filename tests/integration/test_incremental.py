@@ -1,6 +1,8 @@
 """Runs after changes of the source: exactly the dirty partitions are published, and marts equal the reference."""
 
 import datetime as dt
+import random
+from string import ascii_letters, digits
 
 from tests.support import Lab, assert_published
 
@@ -332,3 +334,27 @@ def test_an_application_without_data_has_no_days(lab: Lab) -> None:
         "kpi_goal_snapshots": days,
         "kpi_anomalies": days,
     }
+
+
+def test_names_that_no_key_can_hold_are_quarantined_and_the_longest_that_one_can_are_not(lab: Lab) -> None:
+    """1,200 bytes that do not compress, in two series that move together; a third has one byte more."""
+    numbers = random.Random(1)
+    names = ["".join(numbers.choices(ascii_letters + digits, k=length)) for length in (1194, 1194, 1195)]
+    lab.write(
+        *BEGINNING,
+        *(
+            "insert into services.metrics (service_name, metric_type, segment, value, unit, recorded_at)"
+            f" select 'é', 'e', '{name}', day % 11, 'EUR', timestamptz '2024-02-01T12:00:00Z' + day * interval '1 day'"
+            f" from generate_series(0, {days}) as day"
+            for name, days in zip(names, (60, 60, 0), strict=True)
+        ),
+    )
+    run = lab.run(AS_OF, applications=("services",))
+    assert run.outcomes["services"].status == "published"
+    assert_published(lab, AS_OF, applications=("services",))
+    reasons = lab.warehouse.execute(
+        "select reason, count(*) from quality.quarantine where source_table = 'services.metrics' group by reason"
+    ).fetchall()
+    assert ("name_too_long", 1) in reasons
+    (pair,) = lab.rows("kpi_correlations")
+    assert {pair["segment_x"], pair["segment_y"]} == set(names[:2])

@@ -39,6 +39,8 @@ from .values import (
 PLACES: Final = 12
 UNIT: Final = 10**PLACES
 OUT_OF_RANGE: Final = 1e20
+NAMES: Final = ("service_name", "metric_type", "segment", "unit")
+LONGEST_NAMES: Final = 1200  # bytes of the four together
 LAST_ORDINAL: Final = date.max.toordinal()
 
 Series = tuple[str, str, str, str]
@@ -84,6 +86,9 @@ class Services:
                 reason = "before_earliest_date"
             elif recorded_at > self.as_of + DAY:
                 reason = "in_the_future"
+            elif sum(len((row[name] or "").encode()) for name in NAMES) > LONGEST_NAMES:
+                # Reading: names that no key can hold cannot be used either.
+                reason = "name_too_long"
             if reason is not None:
                 self.quarantine.append(("services.metrics", str(row["metric_id"]), None, reason))
                 continue

@@ -28,6 +28,11 @@ judged as (
             when abs(metrics.value) >= 1e20 then 'value_out_of_range'
             when metrics.recorded_at < {{ utc_midnight('parameters.earliest_date') }} then 'before_earliest_date'
             when metrics.recorded_at > parameters.future_limit then 'in_the_future'
+            -- Two series make a row of kpi_correlations, whose key an index has to hold.
+            when
+                octet_length(metrics.service_name) + octet_length(metrics.metric_type)
+                + coalesce(octet_length(metrics.segment), 0) + coalesce(octet_length(metrics.unit), 0) > 1200
+                then 'name_too_long'
         end as reason
     from metrics
     cross join parameters
