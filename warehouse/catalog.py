@@ -87,6 +87,9 @@ class Mart:
     """Dated marts of the same application."""
     periods: tuple[Grain, ...] = ()
     """For marts made from others; where it is empty, the grain alone."""
+    looks_back: int | None = 0
+    """For marts made from others: days before a partition, or before the as-of instant for marts without dates, that
+    it is made from, too; None: all there are."""
     computed: bool = False
     """Whether Python computes the rows (``warehouse.computed``), which the candidate then selects."""
     volatile: tuple[str, ...] = ()
@@ -224,6 +227,7 @@ MARTS: tuple[Mart, ...] = (
         "scheduling",
         key=("user_id", "window_days"),
         made_from=("analytics_daily_metrics",),
+        looks_back=93,  # a window of 90 days that ended yesterday, wherever that was
         depends_on=("scheduling.categories",),
         counts=(
             "total_scheduled_minutes",
@@ -371,6 +375,7 @@ MARTS: tuple[Mart, ...] = (
         key=("goal_id", "date"),
         date_column="date",
         made_from=("kpi_daily",),
+        looks_back=None,
         nullable=(
             "daily_required",
             "forecast_value",
@@ -384,6 +389,7 @@ MARTS: tuple[Mart, ...] = (
         "services",
         key=("comparison", "metric_type", "unit", "granularity", "period", "key"),
         made_from=("kpi_daily",),
+        looks_back=None,
         counts=("rank",),
         nullable=("previous_value", "change", "change_pct", "share", "variance"),
     ),
@@ -392,6 +398,7 @@ MARTS: tuple[Mart, ...] = (
         "services",
         key=(*(f"{part}_{axis}" for axis in "xy" for part in ("service_name", "metric_type", "segment", "unit")),),
         made_from=("kpi_daily",),
+        looks_back=None,
         computed=True,
         counts=("n",),
         nullable=("pearson", "spearman", "slope", "intercept", "r_squared"),
@@ -402,6 +409,7 @@ MARTS: tuple[Mart, ...] = (
         key=("service_name", "metric_type", "segment", "unit", "date"),
         date_column="date",
         made_from=("kpi_daily",),
+        looks_back=119,
         computed=True,
     ),
     Mart(
@@ -409,6 +417,7 @@ MARTS: tuple[Mart, ...] = (
         "services",
         key=("service_name", "metric_type", "unit", "granularity", "horizon", "confidence_level"),
         made_from=("kpi_daily",),
+        looks_back=None,
         computed=True,
         counts=("horizon",),
         nullable=(
@@ -427,6 +436,7 @@ MARTS: tuple[Mart, ...] = (
         "services",
         key=("service_name", "metric_type", "unit", "granularity", "model"),
         made_from=("kpi_daily",),
+        looks_back=None,
         computed=True,
         counts=("mase", "smape", "interval_coverage", "n"),
         nullable=("mase", "smape", "interval_coverage"),

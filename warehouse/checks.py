@@ -19,6 +19,7 @@ REASONS = {
     "equation": "recomputed from raw without the models: where the two differ, a number is wrong",
     "conservation": "every row read is used or left out for a named reason, else rows vanish unseen",
     "dbt": "a row that contradicts itself is wrong, whatever the source says",
+    "standing": "what is made from a day that was edited by hand can be proven as little as the day",
     "quarantine_share": "so many unusable rows speak of a fault at the source; numbers without them mislead",
     "orphans": "what they belong to may still come; until then they count nowhere",
     "equals_source": "what differed is healed with this batch, and built and published like any other change",

@@ -7,6 +7,7 @@ hold back. Does not belong here: publication (``warehouse.publish``), which asks
 - reconciliation: equations against raw and the quarantine (``reconciliation/<application>.sql``, and for marts
   that take many lines ``reconciliation/<application>/<mart>.sql``, which runs where the mart is planned).
 - dbt: conservation inside the candidate (``dbt_project/tests``).
+- days that are not built, but that others are made from: as published (``warehouse.standing``).
 - what the ledger says is usual for a weekday (``warehouse.volume``).
 
 Each check says whether it blocks or warns, and why. What depends on an opinion warns: how many rows a weekday

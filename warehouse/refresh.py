@@ -36,6 +36,7 @@ from warehouse.database import Connection, connect, fetch_row, session
 from warehouse.errors import BlockedError, WeirError
 from warehouse.extract import Batch, Reading, extract
 from warehouse.plan import Parameters, Plan
+from warehouse.standing import standing_days
 from warehouse.transform import Transformer
 
 
@@ -364,6 +365,7 @@ class Refresh:
             if application in APPLICATIONS and not outcome.checks:
                 checks += gate.quarantine_share(self.warehouse, application, self.maximum_quarantine_share)
                 checks += gate.orphans(self.warehouse, application)
+            checks += standing_days(self.warehouse, self.parameters, part)
             checks += gate.dbt_tests(self.transformer, self.warehouse, part)
             checks += volume.volume(self.warehouse, self.parameters, part)
         with self._validating, self.stage("check"):

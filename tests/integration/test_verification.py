@@ -343,6 +343,53 @@ def test_a_rebuild_of_a_day_mends_it_and_whatever_has_no_dates(lab: Lab) -> None
     assert_verified(lab)
 
 
+def test_a_day_that_was_edited_goes_into_nothing_that_is_made_from_it(lab: Lab) -> None:
+    lab.write(*BEGINNING)
+    lab.run(AS_OF, gate_open=True)
+    for statement in (
+        "update marts.analytics_daily_metrics set focus_minutes = focus_minutes + 1 where date = '2024-03-04'",
+        "delete from marts.kpi_daily where date = '2024-03-02'",
+        "update marts.workflow_analytics set exited_count = exited_count + 1 where date = '2024-03-03'",
+    ):
+        assert lab.warehouse.execute(statement.encode()).rowcount > 0
+    before = lab.dump()
+    # Other days of the same week and months.
+    lab.write(
+        task(9, USER, WORK, f"[{slot('2024-03-06T10:00:00-05:00', '2024-03-06T11:00:00-05:00')}]"),
+        metric("projects", "7", "2024-03-06T00:00:00Z"),
+        execution(9, BARE, "active", "2024-03-05T11:00:00Z"),
+    )
+    outcomes = lab.run(AS_OF, gate_open=True).outcomes
+    assert lab.dump() == before
+    failed = {
+        (check.mart, check.partitions, check.observed, check.expected)
+        for name in APPLICATIONS
+        for check in outcomes[name].checks
+        if not check.success and check.name.startswith("days_stand_as_published")
+    }
+    edited = "was changed since it was published"
+    march = (dt.date(2024, 3, 1),)
+    mends = "as published; weir run --from 2024-03-{0} --to 2024-03-{0} mends it"
+    of_days = (f"analytics_daily_metrics {edited}: 2024-03-04", mends.format("04"))
+    of_values = (f"kpi_daily {edited}: 2024-03-02", mends.format("02"))
+    of_executions = (f"workflow_analytics {edited}: 2024-03-03", mends.format("03"))
+    assert failed >= {
+        ("analytics_monthly_metrics", march, *of_days),
+        ("quick_stats", (), *of_days),
+        ("kpi_monthly", march, *of_values),
+        ("kpi_comparisons", (), *of_values),
+        ("kpi_forecasts", (), *of_values),
+        ("workflow_analytics_monthly", march, *of_executions),
+    }
+
+    # Rebuilt days are not what stands, and what is made from them may be published again.
+    run = lab.run(AS_OF, gate_open=True, from_date=dt.date(2024, 3, 2), to_date=dt.date(2024, 3, 4))
+    assert {run.outcomes[name].status for name in APPLICATIONS} == {"published"}
+    run = lab.run(AS_OF, gate_open=True)
+    assert {run.outcomes[name].status for name in APPLICATIONS} == {"published"}
+    assert_verified(lab)
+
+
 def test_what_is_dirty_is_pending_but_its_rows_must_be_those_that_were_published(lab: Lab) -> None:
     lab.write(*BEGINNING)
     lab.run(AS_OF, gate_open=True)
