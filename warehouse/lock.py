@@ -1,6 +1,9 @@
-"""One run at a time per warehouse: an advisory lock that dies with its holder.
+"""One run at a time per warehouse: a lock that dies with its holder.
 
-Belongs here: taking, waiting for and naming the holder of the lock. Does not belong here: locks on tables.
+Belongs here: taking, waiting for and naming the holder of the lock. Does not belong here: locks on what has rows.
+
+Whoever may connect can take any advisory lock, and keep runs out with it. A relation can only be locked by who may
+write to it: ``control.run_lock`` is there for that alone.
 """
 
 import time
@@ -9,11 +12,16 @@ from contextlib import contextmanager
 
 import psycopg
 
-from warehouse.database import fetch_row, session
+from warehouse.database import Connection, session
 from warehouse.errors import ConfigurationError, WeirError
 
-KEY = 0x77656972  # "weir"
 POLL = 0.2  # seconds
+
+_LOCK = "lock table control.run_lock in share update exclusive mode nowait"
+"""The weakest mode that only one can hold; one that takes no transaction id either."""
+
+_TIMEOUTS = ("idle_session_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
+"""The session is idle for as long as the run takes; the last is known to PostgreSQL 17 and later."""
 
 
 @contextmanager
@@ -35,9 +43,9 @@ def exclusive(
         ConfigurationError: another run holds the lock and ``wait`` is False.
     """
     with session(url, name=f"weir run {run_id}", setting="WEIR_WAREHOUSE_URL") as connection:
-        # Only whoever logged in is shown the names of its other sessions; this one touches no table.
-        connection.execute("set role none")
-        connection.execute("set idle_session_timeout = 0")  # it is idle for as long as the run takes
+        connection.execute(
+            "select set_config(name, '0', false) from pg_settings where name = any (%s)", (list(_TIMEOUTS),)
+        )
 
         def check() -> None:
             try:
@@ -47,14 +55,9 @@ def exclusive(
                 raise WeirError(f"the run lost its hold of the warehouse ({reason}); run again") from None
 
         told = False
-        while not fetch_row(connection, "select pg_try_advisory_lock(%s)", (KEY,))[0]:
-            row = connection.execute(
-                "select a.application_name from pg_locks as l join pg_stat_activity as a using (pid)"
-                " where l.locktype = 'advisory' and l.granted and l.classid = 0 and l.objid = %s"
-                " and l.database = (select oid from pg_database where datname = current_database())",
-                (KEY,),
-            ).fetchone()
-            holder = str(row[0]).removeprefix("weir ") if row and row[0] else "another run"
+        # Looked at first: each attempt that fails is an error in the server's log.
+        while (holder := _holder(connection)) or not _take(connection):
+            holder = holder or _holder(connection) or "another run"
             if not wait:
                 raise ConfigurationError(
                     f"{holder} is working on this warehouse; wait for it, or run again without --no-wait"
@@ -64,3 +67,26 @@ def exclusive(
                 told = True
             time.sleep(POLL)
         yield check
+
+
+def _take(connection: Connection) -> bool:
+    """Lock it, unless another has; in a transaction that stays open, has no snapshot and so holds no vacuum back."""
+    connection.execute("begin isolation level read committed")
+    try:
+        connection.execute(_LOCK)
+    except psycopg.errors.LockNotAvailable:
+        connection.execute("rollback")
+        return False
+    return True
+
+
+def _holder(connection: Connection) -> str | None:
+    """The run that holds the lock, if any does; every role is shown the names of all sessions."""
+    row = connection.execute(
+        "select a.application_name from pg_locks as l left join pg_stat_activity as a using (pid)"
+        " where l.relation = 'control.run_lock'::regclass and l.granted and l.mode <> 'AccessShareLock'"
+        " and l.database = (select oid from pg_database where datname = current_database())"
+    ).fetchone()
+    if row is None:
+        return None
+    return str(row[0]).removeprefix("weir ") if row[0] else "another run"

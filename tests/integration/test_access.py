@@ -126,12 +126,13 @@ def test_an_ordinary_user_that_may_create_roles_sets_up_and_runs_act_as_the_runn
     assert access.acting_as_runner("postgresql://u@h/d?options=-c%20jit%3Doff").endswith(
         "?options=-c%20jit%3Doff%20-c%20role%3Dweir_runner"
     )
-    with (
-        lock.exclusive(acting, "the first"),
-        pytest.raises(ConfigurationError, match="the first is working on this warehouse"),
-        lock.exclusive(acting, "the second", wait=False),
-    ):
-        pass
+    with lock.exclusive(acting, "the first"):
+        for another_url in (acting, another.url("warehouse")):
+            with (
+                pytest.raises(ConfigurationError, match="the first is working on this warehouse"),
+                lock.exclusive(another_url, "the second", wait=False),
+            ):
+                pass
     with connect(acting, name="test") as runner:
         assert runner.execute("select current_user, session_user").fetchone() == (access.RUNNER, "plain")
         runner.execute("create table raw.made (n integer)")

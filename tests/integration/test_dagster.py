@@ -331,7 +331,7 @@ NODES = """
 WAITING = "select count(*) from pg_stat_activity where application_name ~ '^weir run .{36}$'"
 HOLDING = (
     "select count(*) from pg_locks join pg_stat_activity using (pid)"
-    " where locktype = 'advisory' and granted and application_name ~ '^weir run .{36}$'"
+    " where relation = 'control.run_lock'::regclass and granted and application_name ~ '^weir run .{36}$'"
 )
 
 

@@ -4,6 +4,7 @@ Belongs here: the lock, the runs of the core that take it, and runs that two sen
 command line and signals (``test_cli``), backfills that the UI launches (``test_dagster``).
 """
 
+import contextlib
 import datetime as dt
 import os
 import subprocess
@@ -12,13 +13,14 @@ import threading
 from pathlib import Path
 
 import dagster as dg
+import psycopg
 import pytest
 
 from orchestration import sensors
 from tests.command_line import REPOSITORY
 from tests.integration.test_incremental import AS_OF
 from tests.support import EARLIEST, Lab
-from warehouse import lock
+from warehouse import access, lock, schema
 from warehouse.errors import ConfigurationError, WeirError
 from warehouse.plan import Parameters
 from warehouse.refresh import Refresh
@@ -75,12 +77,41 @@ def test_a_lock_dies_with_its_holder_who_then_publishes_nothing(lab: Lab) -> Non
 
 
 def test_no_timeout_of_the_server_ends_a_lock(lab: Lab) -> None:
-    lab.warehouse.execute("alter database warehouse set idle_session_timeout = '200ms'")
+    for timeout in lab.warehouse.execute(
+        "select name from pg_settings where name ~ '^(idle_session|idle_in_transaction_session|transaction)_timeout$'"
+    ).fetchall():
+        lab.warehouse.execute(f"alter database warehouse set {timeout[0]} = '200ms'")
     with lock.exclusive(lab.places.warehouse_url, "first") as check, pytest.raises(ConfigurationError, match="first"):
         threading.Event().wait(0.6)
         check()
         with lock.exclusive(lab.places.warehouse_url, "second", wait=False):
             pass
+
+
+def test_no_reader_can_keep_runs_out(lab: Lab) -> None:
+    """Whoever may connect can take an advisory lock, in a read-only transaction too."""
+    access.apply(lab.warehouse)  # rights to a database are not copied with it
+    access.set_password(lab.warehouse, access.BI, "secret")
+    with psycopg.connect(access.reader_url(lab.server.url("warehouse"), "secret"), autocommit=True) as reader:
+        with contextlib.suppress(psycopg.errors.InsufficientPrivilege):
+            reader.execute("select pg_advisory_lock(x'77656972'::int)")
+        for mode in ("access share", "share update exclusive", "access exclusive"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), reader.transaction():
+                reader.execute(f"lock table control.run_lock in {mode} mode")
+        with lock.exclusive(lab.places.warehouse_url, "first", wait=False):
+            pass
+
+
+def test_a_lock_holds_up_neither_vacuum_nor_whoever_looks_or_sets_up(lab: Lab) -> None:
+    lab.warehouse.execute("set lock_timeout = '1s'")
+    with lock.exclusive(lab.places.warehouse_url, "first"):
+        assert lab.warehouse.execute(
+            "select state, backend_xid is null, backend_xmin is null from pg_stat_activity"
+            f" where pid = ({LOCK_SESSION})"
+        ).fetchone() == ("idle in transaction", True, True)
+        for statement in ("vacuum", "analyze", "select * from control.run_lock"):
+            lab.warehouse.execute(statement)
+        schema.migrate(lab.warehouse, lab.server.url("warehouse"))
 
 
 def test_runs_that_two_sensors_ask_for_at_once_follow_each_other(

@@ -1,0 +1,1 @@
+drop view control.run_lock;
