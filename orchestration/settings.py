@@ -16,6 +16,7 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
+from urllib.parse import urlsplit
 
 from psycopg import ProgrammingError, conninfo
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, field_validator
@@ -41,6 +42,20 @@ DEFAULT_FIRST_DAY = dt.date(2000, 1, 1)
 
 EARLIEST_DATE = dt.date(1900, 1, 1)
 """Of ``earliest_date`` and ``first_day``: every day since is a partition, and before it zones are guesswork."""
+
+
+_SCHEMES = ("postgresql://", "postgres://")
+_PLAIN_URL = re.compile(
+    r"""postgres(ql)?://
+    (?: [^\s/?\#@\[\]]*@ [^\s/?\#@]* (?:/[^\s?\#@]*)? (?:\?[^\s\#]*)?   # with a user
+    |                   [^\s/?\#@]* (?:/[^\s?\#@]*  (?:\?[^\s\#]*)? | (?:\?[^\s\#@]*)? ) )""",
+    re.VERBOSE,
+)
+"""A URL whose parts are the same to everybody.
+
+Raw in a password, @ and / end it for libpq, which takes the rest for the host and shows it; ? # [ and ] do not, but
+for whoever reads URLs as everything else on the net does.
+"""
 
 
 def _only_iso_dates(value: object) -> object:
@@ -90,7 +105,7 @@ class Settings(BaseSettings):
     additive_metric_types: str = ""
     """Metric types, separated by commas, of which a day without a row counts as zero; of others it is missing."""
     alert_webhook_url: str | None = None
-    """Where alerts of KPI goals are posted as JSON; None: they are logged only."""
+    """Where alerts of KPI goals are posted as JSON; None: they are logged only. Its path is often a secret."""
 
     URLS: ClassVar[tuple[str, ...]] = (
         "source_url",
@@ -99,6 +114,8 @@ class Settings(BaseSettings):
         "source_url_services",
         "warehouse_url",
     )
+    SECRET: ClassVar[tuple[str, ...]] = (*URLS, "alert_webhook_url")
+    """What no message quotes: passwords and tokens are in them."""
     APPLICATIONS: ClassVar[tuple[str, ...]] = tuple(
         name.removeprefix("source_url_") for name in URLS if name.startswith("source_url_")
     )
@@ -119,7 +136,8 @@ class Settings(BaseSettings):
     @field_validator("alert_webhook_url")
     @classmethod
     def _check_webhook(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"https?://[^/\s]+\S*", value):
+        # What the standard library does not take for a URL, it quotes when it is asked to send there.
+        if value is not None and not re.fullmatch(r"https?://([\w.-]+|\[[\da-fA-F:.]+\])(:\d+)?([/?][!-~]*)?", value):
             raise ValueError("not of the form https://example.com/path")
         return value
 
@@ -133,13 +151,19 @@ class Settings(BaseSettings):
     def _check_url(cls, value: str | None) -> str | None:
         if value is None:
             return None
+        if value.startswith(_SCHEMES) and not _PLAIN_URL.fullmatch(value):
+            raise ValueError(
+                "ambiguous: percent-encode special characters of its user and password, "
+                "@ as %40, / as %2F, ? as %3F, # as %23, [ as %5B, ] as %5D and a space as %20"
+            )
         try:
+            urlsplit(value)
             parts = conninfo.conninfo_to_dict(value)
-        except ProgrammingError:
+        except (ProgrammingError, ValueError):
             parts = {}
         port = str(parts.get("port", 5432))
         complete = parts.get("host") and parts.get("dbname") and port.isdecimal() and 0 < int(port) < 65536
-        if not value.startswith(("postgresql://", "postgres://")) or not complete:
+        if not value.startswith(_SCHEMES) or not complete:
             raise ValueError("not of the form postgresql://user:password@host:port/database")
         return value.replace("postgres://", "postgresql://", 1)
 
@@ -298,14 +322,14 @@ def load() -> Settings:
 
 
 def _complaint(error: ValidationError) -> str:
-    """What is wrong with the first value that is none. URLs are not quoted: they hold passwords."""
+    """What is wrong with the first value that is none."""
     first = error.errors()[0]
     name = str(first["loc"][0]) if first["loc"] else "?"
     if first["type"] == "extra_forbidden":
         return f"unknown setting {name} in {FILE}; {_suggestion(name, Settings.model_fields)}"
     variable = f"{PREFIX}{name}".upper()
     setting, where = (variable, "the environment") if variable in os.environ else (name, FILE)
-    value = "" if name in Settings.URLS else f" {str(first['input'])!r}"
+    value = "" if name in Settings.SECRET else f" {str(first['input'])!r}"
     reason = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ").split(", unable")[0]
     own_words = first["type"] == "value_error"
     return f"setting {setting}{value} {'is' if own_words else 'should be'} {reason}; mend it in {where}"

@@ -7,11 +7,14 @@ import datetime as dt
 import os
 import stat
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from psycopg import conninfo
 
 from orchestration import settings
 from orchestration.settings import Settings, load
+from warehouse import access
 from warehouse.catalog import APPLICATIONS
 from warehouse.errors import ConfigurationError
 
@@ -105,6 +108,8 @@ def test_a_file_that_cannot_be_used_is_refused(folder: Path, text: str | bytes, 
         f"postgresql://weir:{SECRET}@host:70000/warehouse",
         f"postgresql://weir:{SECRET}@host/warehouse?no_such_parameter=1",
         f"postgresql://weir:{SECRET}%zz@host/warehouse",
+        f"postgresql://weir:{SECRET}\N{CARE OF}@host/warehouse",  # to urllib it has a slash
+        f"postgresql://weir:{SECRET}@[host]/warehouse?port={SECRET}",
     ],
 )
 @pytest.mark.parametrize("name", ["WEIR_WAREHOUSE_URL", "WEIR_SOURCE_URL_SERVICES"])
@@ -115,9 +120,43 @@ def test_a_malformed_url_is_refused_without_quoting_it(monkeypatch: pytest.Monke
     )
 
 
+@pytest.mark.parametrize("character", [*"@/?#[] ", "\t", "\N{NO-BREAK SPACE}", "@[", "/@", "1/@", "?a=", "#@"])
+@pytest.mark.parametrize("user", ["", "weir"])
+def test_a_raw_character_that_cuts_a_password_is_refused_with_its_code(
+    monkeypatch: pytest.MonkeyPatch, user: str, character: str
+) -> None:
+    """What libpq takes for the host or the database, it shows where it cannot connect."""
+    for url in (
+        f"postgresql://{user}:{SECRET}{character}{SECRET}@127.0.0.1/warehouse",
+        f"postgres://{user}:54{character}{SECRET}@127.0.0.1:5432/warehouse?sslmode=require",
+    ):
+        monkeypatch.setenv("WEIR_WAREHOUSE_URL", url)
+        assert refusal() == (
+            "setting WEIR_WAREHOUSE_URL is ambiguous: percent-encode special characters of its user and password, "
+            "@ as %40, / as %2F, ? as %3F, # as %23, [ as %5B, ] as %5D and a space as %20; mend it in the environment"
+        )
+
+
+def test_what_is_percent_encoded_reaches_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    password = "@/?#[] :%+&=\\'\"|é"
+    for url in (
+        f"postgresql://weir:{quote(password, safe='')}@h/d?sslmode=require",
+        f"postgresql://h/d?user=weir&sslmode=require&password={quote(password, safe='+')}",
+    ):
+        monkeypatch.setenv("WEIR_WAREHOUSE_URL", url)
+        for used in (url, load().warehouse_url, access.acting_as_runner(url)):
+            parts = conninfo.conninfo_to_dict(used or "")
+            assert (parts["user"], parts["password"], parts["host"]) == ("weir", password, "h")
+
+
 @pytest.mark.parametrize(
     "url",
-    ["postgresql://h/d", "postgresql://u:p%40@[::1]:5432/d?sslmode=require", "postgresql:///d?host=%2Ftmp"],
+    [
+        "postgresql://h/d",
+        "postgresql://u:p%40@[::1]:5432/d?sslmode=require",
+        "postgresql:///d?host=%2Ftmp",
+        "postgresql://h/d?user=u@cloud",
+    ],
 )
 def test_whatever_libpq_takes_for_a_place_is_taken(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("WEIR_WAREHOUSE_URL", url)
@@ -127,6 +166,35 @@ def test_whatever_libpq_takes_for_a_place_is_taken(monkeypatch: pytest.MonkeyPat
 def test_the_short_name_of_the_scheme_is_taken_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEIR_WAREHOUSE_URL", "postgres://u@h/d")
     assert load().warehouse_url == "postgresql://u@h/d"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"hooks.example.com/{SECRET}",
+        f"https:/hooks.example.com/{SECRET}",
+        f"https://hooks.example.com/a b/{SECRET}",
+        f"https://hooks.example.com/\x7f{SECRET}",
+        f"https://hooks.example.com/é{SECRET}",
+        f"https://user:{SECRET}@hooks.example.com/",
+        f"https://hooks.example.com:{SECRET}",
+    ],
+)
+def test_a_malformed_webhook_is_refused_without_quoting_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    answer = "is not of the form https://example.com/path; mend it in"
+    monkeypatch.setenv("WEIR_ALERT_WEBHOOK_URL", url)
+    assert refusal() == f"setting WEIR_ALERT_WEBHOOK_URL {answer} the environment"
+    monkeypatch.delenv("WEIR_ALERT_WEBHOOK_URL")
+    (folder / "weir.toml").write_text(f'alert_webhook_url = ["https://h/{SECRET}"]')
+    assert refusal().startswith("setting alert_webhook_url should be ")
+
+
+@pytest.mark.parametrize("url", ["https://h", "http://127.0.0.1:80/a?b=c#d", "http://[::1]:8080/%20", "https://h.de?a"])
+def test_a_webhook_may_be_any_place(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("WEIR_ALERT_WEBHOOK_URL", url)
+    assert load().alert_webhook_url == url
 
 
 @pytest.mark.parametrize(
