@@ -8,6 +8,8 @@ from pathlib import Path
 
 import dagster as dg
 
+from warehouse import access
+from warehouse.database import session
 from warehouse.server import EmbeddedServer
 
 DATABASE = "dagster"
@@ -46,6 +48,8 @@ def prepare(home: Path, server: EmbeddedServer | None) -> Path:
     text = CONFIGURATION
     if server is not None:
         server.ensure_database(DATABASE)
+        with session(server.url(DATABASE), name="weir") as storage:
+            access.keep_out(storage, (DATABASE,))
         # An event written asynchronously costs a fifth; after a crash of the machine the ledger heals the last ones.
         # The driver is named because dagster-postgres works with psycopg2 only.
         url = server.url(DATABASE).replace("postgresql://", "postgresql+psycopg2://", 1)

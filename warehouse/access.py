@@ -31,8 +31,14 @@ OWNED = {
 }
 """Whose each schema is, with everything in it."""
 
+OF_THE_SERVER = ("postgres", "template1")
+"""Databases that every server has, and Weir keeps nothing in."""
+
 APPEND_ONLY = ("publications", "goal_versions")
 """Tables of control that a run adds to and never changes: the ledger, and history that no source has."""
+
+LARGE_OBJECTS, ADVISORY_LOCKS = "^lo(_|read$|write$)", "^pg_(try_)?advisory_"
+"""Functions of PostgreSQL that leave something behind and that everybody may call at first, by their names."""
 
 _ROLES_LOCK = "select pg_advisory_xact_lock(hashtext('weir.roles'))"
 
@@ -74,10 +80,7 @@ def make_roles(warehouse: Connection) -> None:
             if role not in there:
                 login = sql.SQL("nologin" if role == OWNER else "login")
                 warehouse.execute(sql.SQL("create role {} {}").format(sql.Identifier(role), login))
-        if BI not in there:
-            warehouse.execute(
-                sql.SQL("alter role {} set default_transaction_read_only = on").format(sql.Identifier(BI))
-            )
+        _make_read_only(warehouse)
         for role in (OWNER, RUNNER):
             # Superusers are members of everything; others must be, to hand objects over and to act as the runner.
             (member,) = fetch_row(
@@ -85,6 +88,28 @@ def make_roles(warehouse: Connection) -> None:
             )
             if not member:
                 warehouse.execute(sql.SQL("grant {} to current_user").format(sql.Identifier(role)))
+
+
+def _make_read_only(warehouse: Connection) -> None:
+    """Have sessions of the reading role begin read-only, whatever it has set for itself: roles may do that."""
+    own, elsewhere = fetch_row(
+        warehouse,
+        "select coalesce(bool_or(d.oid is null and setting = 'default_transaction_read_only=on'), false),"
+        " array_agg(d.datname) filter (where d.oid is not null)"
+        " from pg_db_role_setting as s left join pg_database as d on d.oid = s.setdatabase,"
+        " unnest(s.setconfig) as setting"
+        " where s.setrole = %s::regrole and setting ~ '^default_transaction_read_only='",
+        (BI,),
+    )
+    bi = sql.Identifier(BI)
+    if not own:
+        warehouse.execute(sql.SQL("alter role {} set default_transaction_read_only = on").format(bi))
+    for database in elsewhere or ():  # type: ignore[attr-defined]
+        warehouse.execute(
+            sql.SQL("alter role {} in database {} reset default_transaction_read_only").format(
+                bi, sql.Identifier(str(database))
+            )
+        )
 
 
 def set_password(warehouse: Connection, role: str, password: str) -> None:
@@ -132,6 +157,23 @@ def apply(warehouse: Connection) -> None:
             "alter default privileges in schema marts grant select on tables to {bi}",
         ):
             warehouse.execute(sql.SQL(statement).format(**names))
+        _close_functions(warehouse)
+
+
+def _close_functions(warehouse: Connection) -> None:
+    """Take from readers what leaves large objects and locks behind. Only a superuser can; others leave it at that."""
+    for names, may in ((LARGE_OBJECTS, None), (ADVISORY_LOCKS, RUNNER)):
+        for (signature,) in warehouse.execute(
+            "select p.oid::regprocedure::text from pg_proc as p"
+            " where p.pronamespace = 'pg_catalog'::regnamespace and p.proname ~ %s"
+            " and has_function_privilege('public', p.oid, 'execute')"
+            " and (select rolsuper from pg_roles where rolname = current_user)",
+            (names,),
+        ).fetchall():
+            function = sql.SQL(str(signature))
+            warehouse.execute(sql.SQL("revoke execute on function {} from public").format(function))
+            if may:
+                warehouse.execute(sql.SQL("grant execute on function {} to {}").format(function, sql.Identifier(may)))
 
 
 def _hand_over(warehouse: Connection) -> None:
@@ -160,7 +202,8 @@ def _hand_over(warehouse: Connection) -> None:
 def let_runner_read(source_url: str, schemas: Sequence[str], password: str) -> None:
     """On the embedded server: make the runner's login, and let it read the applications' tables; idempotent.
 
-    Costs one query where nothing is to be done. Of servers that somebody else runs, their owners decide.
+    Nobody else but the superuser may connect to them. Costs two queries where nothing is to be done. Of servers
+    that somebody else runs, their owners decide.
 
     Args:
         source_url: the source, as its owner.
@@ -174,6 +217,7 @@ def let_runner_read(source_url: str, schemas: Sequence[str], password: str) -> N
                 if RUNNER not in _existing(source):
                     source.execute(sql.SQL("create role {} login").format(sql.Identifier(RUNNER)))
             set_password(source, RUNNER, password)
+        keep_out(source, (source.info.dbname, *OF_THE_SERVER), let_in=RUNNER)
         (closed,) = fetch_row(
             source,
             "select array_agg(distinct n.nspname) from pg_class as c join pg_namespace as n on n.oid = c.relnamespace"
@@ -187,6 +231,30 @@ def let_runner_read(source_url: str, schemas: Sequence[str], password: str) -> N
             source.execute(sql.SQL("grant select on all tables in schema {schema} to {runner}").format(**words))
 
 
+def keep_out(server: Connection, databases: Sequence[str], *, let_in: str | None = None) -> None:
+    """On the embedded server: have nobody connect to these databases but superusers; one transaction, idempotent.
+
+    At first every role may connect to any database, and is shown the names of all that is in it.
+
+    Args:
+        server: connected to any of its databases.
+        databases: those that there are.
+        let_in: a role that is to connect to the first of them.
+    """
+    query = (
+        "select datname from pg_database where datname = any (%s) and has_database_privilege('public', oid, 'connect')"
+    )
+    if not server.execute(query, (list(databases),)).fetchone():
+        return
+    with server.transaction():
+        server.execute(_ROLES_LOCK)
+        for (name,) in server.execute(query, (list(databases),)).fetchall():
+            database = sql.Identifier(str(name))
+            if let_in and name == databases[0]:
+                server.execute(sql.SQL("grant connect on database {} to {}").format(database, sql.Identifier(let_in)))
+            server.execute(sql.SQL("revoke connect on database {} from public").format(database))
+
+
 def acting_as_runner(url: str) -> str:
     """The URL of a server that somebody else runs, with sessions that have the runner's rights and no more.
 
@@ -196,7 +264,7 @@ def acting_as_runner(url: str) -> str:
     parts = urlsplit(url)
     if conninfo.conninfo_to_dict(url).get("user") == RUNNER:
         return url
-    query = dict(parse_qsl(parts.query))
+    query = dict(parse_qsl(parts.query.replace("+", "%2B")))  # no space to libpq
     query["options"] = f"{query.get('options', '')} -c role={RUNNER}".strip()
     return urlunsplit(parts._replace(query=urlencode(query, quote_via=quote)))
 

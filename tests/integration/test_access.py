@@ -89,6 +89,50 @@ def test_the_reading_role_is_shown_nothing_but_marts(lab: Lab) -> None:
             reader.execute("select control.update_statistics('runs')")
 
 
+def test_the_reading_role_leaves_no_large_object_and_no_lock_behind(lab: Lab) -> None:
+    access.apply(lab.warehouse)  # rights to a database are not copied with it
+    access.set_password(lab.warehouse, access.BI, "secret")
+    with psycopg.connect(access.reader_url(lab.server.url("warehouse"), "secret"), autocommit=True) as reader:
+        reader.execute("set default_transaction_read_only = off")
+        for call in (
+            "lo_creat(-1)",
+            "lo_create(0)",
+            "lo_from_bytea(0, 'x')",
+            "lo_put(1, 0, 'x')",
+            "lo_import('/dev/null')",
+            "lo_export(1, '/dev/null')",
+            "lo_open(1, 131072)",
+            "lowrite(0, 'x')",
+            "lo_truncate(0, 0)",
+            "lo_unlink(1)",
+            "pg_advisory_lock(hashtext('weir.alerts'))",
+            "pg_try_advisory_xact_lock_shared(1, 1)",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="for function"):
+                reader.execute(f"select {call}".encode())
+
+
+def test_what_the_reading_role_sets_for_itself_ends_with_the_next_set_up(lab: Lab) -> None:
+    access.apply(lab.warehouse)  # rights to a database are not copied with it
+    access.set_password(lab.warehouse, access.BI, "secret")
+    readers = access.reader_url(lab.server.url("warehouse"), "secret")
+    lab.warehouse.execute("alter role weir_bi set statement_timeout = '1min'")  # an administrator's, to be kept
+    with psycopg.connect(readers, autocommit=True) as reader:
+        reader.execute("set default_transaction_read_only = off")
+        for place in ("", "in database warehouse", "in database postgres"):
+            reader.execute(f"alter role weir_bi {place} set default_transaction_read_only = off".encode())
+    try:
+        for _ in range(2):
+            schema.migrate(lab.warehouse, lab.server.url("warehouse"))
+            assert lab.warehouse.execute(
+                "select setdatabase, setconfig from pg_db_role_setting where setrole = 'weir_bi'::regrole"
+            ).fetchall() == [(0, ["default_transaction_read_only=on", "statement_timeout=1min"])]
+        with psycopg.connect(readers) as reader:
+            assert reader.execute("show transaction_read_only").fetchone() == ("on",)
+    finally:
+        lab.warehouse.execute("alter role weir_bi reset statement_timeout")
+
+
 @pytest.fixture(scope="module", params=["wheel", "debian"])
 def another(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """A server of which the roles are yet to be made."""

@@ -293,9 +293,13 @@ def test_readers_see_marts_and_nothing_else_and_cannot_write(published: Path) ->
         for statement in forbidden:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement.encode())
-    source = readers.replace("/warehouse", "/source")
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        ask(source, "select count(*) from services.metrics")
+    for database in ("source", "dagster", "postgres", "template1"):
+        with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+            psycopg.connect(readers.replace("/warehouse", f"/{database}"))
+    runners = EmbeddedServer(published)
+    for database in ("dagster", "postgres", "template1"):
+        with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+            psycopg.connect(runners.url(database, access.RUNNER))
 
 
 def test_ctrl_c_during_the_extract_leaves_everything_as_it_was(published: Path) -> None:
