@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
+from assets import specs
 from assets.freshness import WAREHOUSE, freshness_checks
 from assets.refresh import RESOURCE, all_assets
 from orchestration import settings
@@ -26,7 +27,7 @@ def build_defs(
         assets=all_assets(calendar(first_day)),
         jobs=[refresh_job, verify_job],
         schedules=[refresh_schedule(on=automation)],
-        asset_checks=[freshness_checks()],
+        asset_checks=[freshness_checks(area) for area in specs.areas()],
         sensors=[dirty_partitions_sensor(on=automation), send_kpi_alerts, tell_freshness],
         resources={RESOURCE: refresh, WAREHOUSE: warehouse, **(resources or {})},
         executor=dg.in_process_executor,  # of backfills too: one lock, one connection, one dbt for the whole run

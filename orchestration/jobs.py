@@ -16,7 +16,7 @@ refresh_job = dg.define_asset_job(
     specs.REFRESH,
     selection=dg.AssetSelection.all()
     - dg.AssetSelection.assets(*OF_OTHER_GRAIN)
-    - dg.AssetSelection.checks(*(spec.key for spec in specs.freshness())),
+    - dg.AssetSelection.checks(*(spec.key for area in specs.areas() for spec in specs.freshness(area))),
     description="Extract, build, check and publish all applications, each gated on its own.",
 )
 

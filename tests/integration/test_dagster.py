@@ -230,7 +230,7 @@ def test_every_mart_has_a_check_that_says_how_old_it_is_and_why(lab: Lab) -> Non
     with dg.DagsterInstance.ephemeral() as instance:
         instance.report_runless_asset_event(late)
         found = dg.materialize(
-            [freshness.freshness_checks()],
+            [freshness.freshness_checks("workflows")],
             selection=dg.AssetSelection.checks(late.asset_check_key),
             resources={freshness.WAREHOUSE: lab.warehouse},
             instance=instance,
