@@ -51,9 +51,9 @@ def validate(
             logging.getLogger(name).setLevel(logging.ERROR)
         context: Any = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
-        source = context.data_sources.add_postgres(
-            "warehouse", connection_string=url.replace("postgresql://", "postgresql+psycopg://", 1)
-        )
+        # A raw $ would begin the name of a variable of Great Expectations.
+        encoded = url.replace("postgresql://", "postgresql+psycopg://", 1).replace("$", "%24")
+        source = context.data_sources.add_postgres("warehouse", connection_string=encoded)
         checks: list[Check] = []
         try:
             for name in plan.partitions:

@@ -1,9 +1,10 @@
 """One run at a time per warehouse: a lock that dies with its holder.
 
-Belongs here: taking, waiting for and naming the holder of the lock. Does not belong here: locks on what has rows.
+Belongs here: taking, waiting for and naming the holder of the lock; the lock on an application within a run. Does
+not belong here: locks on marts and on tables of sources.
 
-Whoever may connect can take any advisory lock, and keep runs out with it. A relation can only be locked by who may
-write to it: ``control.run_lock`` is there for that alone.
+Whoever may connect can take any advisory lock, and keep runs out with it. Relations and rows can only be locked by who
+may write to them: ``control.run_lock`` is there for that alone.
 """
 
 import time
@@ -67,6 +68,15 @@ def exclusive(
                 told = True
             time.sleep(POLL)
         yield check
+
+
+def until_commit(warehouse: Connection, application: str) -> None:
+    """Be the only one at work on an application until the caller's transaction ends; waits for another's end."""
+    warehouse.execute(
+        "insert into control.applications as a (application) values (%s)"
+        " on conflict (application) do update set application = a.application",
+        (application,),
+    )
 
 
 def _take(connection: Connection) -> bool:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from psycopg import sql
 
-from warehouse import goal_history, local_days, schema
-from warehouse.catalog import APPLICATIONS, Mart, marts, source_tables
+from warehouse import goal_history, local_days, lock, schema
+from warehouse.catalog import APPLICATIONS, CALENDAR, Mart, marts, source_tables
 from warehouse.database import Connection, empty, fetch_row
 from warehouse.errors import ConfigurationError
 from warehouse.transform import Transformer, project_hash
@@ -231,7 +231,7 @@ def record_dirty(warehouse: Connection, parameters: Parameters, application: str
     derived = [mart.name for mart in marts(application) if mart.made_from]
     with warehouse.transaction():
         # Of two applications at once, the other has then read what this one added.
-        warehouse.execute("select pg_advisory_xact_lock(hashtext('weir.local_days'))")
+        lock.until_commit(warehouse, CALENDAR)
         _extend_local_days(warehouse, parameters, application)
     with warehouse.transaction():
         facts_batch, batch_id = fetch_row(

@@ -23,12 +23,13 @@ from tests.integration.test_incremental import (
     slot,
     task,
 )
-from tests.support import Lab
+from tests.support import EARLIEST, Lab
 from warehouse import data_docs, expectations, gate, status
 from warehouse.catalog import APPLICATIONS, CALENDAR, MARTS, Mart, marts
 from warehouse.catalog import mart as mart_of
 from warehouse.checks import Check
 from warehouse.database import Connection
+from warehouse.plan import Parameters, Plan
 from warehouse.refresh import Refresh
 from warehouse.transform import DbtError, Transformer
 
@@ -176,6 +177,16 @@ def run_gate(lab: Lab, refresh: Refresh) -> list[Check]:
             *expectations.validate(lab.warehouse, refresh.places.warehouse_url, refresh.parameters, plan, reconciled),
         ]
     return checks
+
+
+def test_great_expectations_takes_no_part_of_a_password_for_a_variable(lab: Lab) -> None:
+    lab.warehouse.execute("create role dollar login password 'a$b${c}'")
+    try:
+        url = lab.server.url("warehouse", "dollar").replace(lab.server.password("dollar"), "a$b$%7Bc%7D")
+        parameters = Parameters("test", AS_OF, EARLIEST)
+        assert expectations.validate(lab.warehouse, url, parameters, Plan("services"), []) == []
+    finally:
+        lab.warehouse.execute("drop role dollar")
 
 
 def names(checks: list[Check], *, success: bool) -> set[tuple[str | None, str, str]]:

@@ -18,7 +18,7 @@ import pytest
 
 from orchestration import sensors
 from tests.command_line import REPOSITORY
-from tests.integration.test_incremental import AS_OF
+from tests.integration.test_incremental import AS_OF, BEGINNING
 from tests.support import EARLIEST, Lab
 from warehouse import access, lock, schema
 from warehouse.errors import ConfigurationError, WeirError
@@ -100,6 +100,17 @@ def test_no_reader_can_keep_runs_out(lab: Lab) -> None:
                 reader.execute(f"lock table control.run_lock in {mode} mode")
         with lock.exclusive(lab.places.warehouse_url, "first", wait=False):
             pass
+
+
+def test_advisory_locks_of_others_hold_no_run_up(lab: Lab) -> None:
+    """On a server that somebody else runs, everybody may take them."""
+    lab.warehouse.execute("alter database warehouse set lock_timeout = '3s'")
+    lab.warehouse.execute(
+        "select pg_advisory_lock(hashtext('weir.extract'), hashtext(application)),"
+        " pg_advisory_lock(hashtext('weir.local_days')) from control.applications"
+    )
+    lab.write(*BEGINNING)
+    assert {outcome.status for outcome in lab.run(AS_OF, gate_open=True).outcomes.values()} == {"published"}
 
 
 def test_a_lock_holds_up_neither_vacuum_nor_whoever_looks_or_sets_up(lab: Lab) -> None:

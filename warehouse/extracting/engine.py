@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 import psycopg
 from psycopg import IsolationLevel, sql
 
+from warehouse import lock
 from warehouse.database import Connection, fetch_row
 from warehouse.errors import ConfigurationError, WeirError
 from warehouse.extracting import buckets, drift, positions, shapes, transport
@@ -152,7 +153,7 @@ def extract(
     options = options or Options()
     with _explained(application, source), warehouse.transaction():
         # Before the snapshot: of two extracts, the one that commits later must not have read earlier.
-        warehouse.execute("select pg_advisory_xact_lock(hashtext('weir.extract'), hashtext(%s))", (application,))
+        lock.until_commit(warehouse, application)
         with _source_snapshot(source, tables) as (now, found):
             batch_id, taken_at = fetch_row(
                 warehouse,
