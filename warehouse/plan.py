@@ -627,13 +627,16 @@ def _extend_local_days(warehouse: Connection, parameters: Parameters, applicatio
 
 
 def hold_back(warehouse: Connection, held_back: Mapping[str, Collection[dt.date | None]]) -> None:
-    """Note which planned partitions keep their last good rows, for the marts made from them; one transaction."""
-    with warehouse.transaction(), warehouse.cursor() as cursor:
-        cursor.executemany(
-            "update control.run_partitions set is_held_back = true"
-            " where mart = %s and partition_start is not distinct from %s",
-            [(name, day) for name, days in held_back.items() for day in days],
-        )
+    """Note which planned partitions keep their last good rows, for the marts made from them; one statement."""
+    listed = [(name, day) for name, days in held_back.items() for day in days]
+    # Not "is not distinct from", which can be neither hashed nor merged: each row would be compared with each.
+    warehouse.execute(
+        "update control.run_partitions as p set is_held_back = true"
+        " from unnest(%s::text[], %s::date[]) as h (mart, partition_start)"
+        " where p.mart = h.mart"
+        " and coalesce(p.partition_start, 'infinity') = coalesce(h.partition_start, 'infinity')",
+        ([name for name, _ in listed], [day for _, day in listed]),
+    )
 
 
 def _a_view(application: str) -> str:
