@@ -4,13 +4,18 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
+import psycopg
+
 from orchestration.arguments import APPLICATIONS
 from orchestration.settings import Settings
-from warehouse.database import Connection, connect, session
+from warehouse.database import Connection, connect, patience, session
 from warehouse.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from warehouse.refresh import Places
+
+LOOK_SECONDS = 60
+"""How long a source has to tell which tables it has."""
 
 
 def warehouse_session(places: "Places", name: str) -> AbstractContextManager[Connection]:
@@ -96,10 +101,17 @@ def check_sources(chosen: Settings, places: "Places", applications: tuple[str, .
     for url, names in by_url(places.source_urls, applications).items():
         setting = chosen.source_setting(names[0])
         try:
-            with session(url, name="weir run", read_only=True, setting=setting) as source:
+            with (
+                session(url, name="weir run", read_only=True, setting=setting) as source,
+                patience(source, LOOK_SECONDS),
+            ):
                 missing = [missing_tables(source, name) for name in names]
         except ConfigurationError as error:
             problems.append(str(error))
+            continue
+        except psycopg.OperationalError as error:
+            words = " ".join(str(error).split())
+            problems.append(f"the source {without_password(url)} broke off, or was silent, when looked at ({words})")
             continue
         if not all(missing):
             return

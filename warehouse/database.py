@@ -4,9 +4,12 @@ Belongs here: how Weir connects and what every session has in common. Does not b
 one subject, and the embedded server.
 """
 
+import os
 import re
+import socket
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 from psycopg import conninfo, sql
@@ -40,6 +43,10 @@ MINIMUM_LOCKS = 6400
 CONNECT_SECONDS = 10
 """For each address that the host's name has."""
 
+KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
+"""A peer that is gone without a word is noticed within a minute, and not after the two hours that systems wait. What a
+URL sets stays as it is."""
+
 Connection = psycopg.Connection[tuple[object, ...]]
 
 
@@ -52,12 +59,16 @@ def without_password(url: str) -> str:
     return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
 
 
+def _given(url: str) -> dict[str, str | int | None]:
+    try:
+        return conninfo.conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        return {}  # connecting says what is wrong with it
+
+
 def options_of(url: str) -> str:
     """Start-up options of a session: everybody's, and those that the URL gives."""
-    try:
-        own = conninfo.conninfo_to_dict(url).get("options")
-    except psycopg.ProgrammingError:
-        own = None  # connecting says what is wrong with it
+    own = _given(url).get("options")
     return f"{own} {OPTIONS}" if own else OPTIONS
 
 
@@ -78,7 +89,7 @@ def connect(url: str, *, name: str, read_only: bool = False, setting: str = "the
         # UTF-8 whatever the server's own encoding: rows go from one server to another as they come.
         # Autocommit: a block of connection.transaction() is then a transaction and never a mere savepoint.
         connection = psycopg.connect(
-            url,
+            conninfo.make_conninfo(url, **{**KEEPALIVES, **_given(url)}),
             application_name=name,
             options=options,
             client_encoding="utf8",
@@ -100,6 +111,17 @@ def connect(url: str, *, name: str, read_only: bool = False, setting: str = "the
             f"{without_password(url)} is PostgreSQL {version // 10000}; 15 or later is needed: "
             f"upgrade it or point {setting} elsewhere"
         )
+    try:
+        with patience(connection, CONNECT_SECONDS):
+            _set_up(connection)
+    except psycopg.OperationalError as error:
+        raise ConfigurationError(
+            f"{without_password(url)} does not answer ({_reason(str(error))}); start the server or mend {setting}"
+        ) from None
+    return connection
+
+
+def _set_up(connection: Connection) -> None:
     # Once more: where PGTZ or PGDATESTYLE is set, libpq sends it after the options.
     connection.execute(
         "select set_config(name, value, false) from unnest(%s::text[], %s::text[]) as settings (name, value)",
@@ -109,7 +131,6 @@ def connect(url: str, *, name: str, read_only: bool = False, setting: str = "the
     connection.execute(
         "select set_config('client_connection_check_interval', '1s', false) where version() !~* 'windows|mingw|visual'"
     )
-    return connection
 
 
 def _reason(text: str) -> str:
@@ -157,6 +178,29 @@ def empty(connection: Connection, table: sql.Identifier) -> None:
     size = "select pg_relation_size(%s::regclass) > %s"
     is_large = fetch_row(connection, size, (table.as_string(connection), SMALL_TABLE))[0]
     connection.execute(sql.SQL("truncate {}" if is_large else "delete from {}").format(table))
+
+
+def line_of(connection: Connection) -> socket.socket:
+    """The connection's socket, which another thread may be waiting on; to be closed."""
+    return socket.socket(fileno=os.dup(connection.fileno()))
+
+
+def hang_up(connection: Connection) -> None:
+    """Cut a connection whose server does not answer: whoever waits on it, in any thread, gets an error at once."""
+    with suppress(OSError, psycopg.Error), line_of(connection) as line:
+        line.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def patience(connection: Connection, seconds: float) -> Iterator[None]:
+    """Hang up unless what is asked inside, which is a matter of milliseconds, is answered in time."""
+    timer = threading.Timer(seconds, hang_up, (connection,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextmanager
