@@ -43,7 +43,6 @@ DEFAULT_FIRST_DAY = dt.date(2000, 1, 1)
 EARLIEST_DATE = dt.date(1900, 1, 1)
 """Of ``earliest_date`` and ``first_day``: every day since is a partition, and before it zones are guesswork."""
 
-
 _SCHEMES = ("postgresql://", "postgres://")
 _PLAIN_URL = re.compile(
     r"""postgres(ql)?://
@@ -53,8 +52,8 @@ _PLAIN_URL = re.compile(
 )
 """A URL whose parts are the same to everybody.
 
-Raw in a password, @ and / end it for libpq, which takes the rest for the host and shows it; ? # [ and ] do not, but
-for whoever reads URLs as everything else on the net does.
+Raw in a password, @ and / end it for libpq, which takes what follows for a host or a database and shows that in errors;
+? and # end it for ``urllib``, which refuses [ and ] there.
 """
 
 

@@ -186,7 +186,13 @@ def test_an_ordinary_user_that_may_create_roles_sets_up_and_runs_act_as_the_runn
             if statement not in {"set role weir_owner"}:  # whoever logged in may; see docs/decisions
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     runner.execute(statement.encode())
+    with psycopg.connect(access.reader_url(url, "secret"), autocommit=True) as reader:
+        reader.execute("set default_transaction_read_only = off")
+        reader.execute("alter role weir_bi in database warehouse set default_transaction_read_only = off")
+    with session(url, name="test") as plain:
+        access.make_roles(plain)
     with psycopg.connect(access.reader_url(url, "secret")) as reader:
+        assert reader.execute("show transaction_read_only").fetchone() == ("on",)
         assert reader.execute("select count(*) from marts.kpi_daily_2024_03").fetchone() == (0,)
 
     # Somebody else on that server, with a database of its own, cannot take the roles over, and is told so.

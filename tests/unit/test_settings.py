@@ -187,11 +187,13 @@ def test_a_malformed_webhook_is_refused_without_quoting_it(
     monkeypatch.setenv("WEIR_ALERT_WEBHOOK_URL", url)
     assert refusal() == f"setting WEIR_ALERT_WEBHOOK_URL {answer} the environment"
     monkeypatch.delenv("WEIR_ALERT_WEBHOOK_URL")
-    (folder / "weir.toml").write_text(f'alert_webhook_url = ["https://h/{SECRET}"]')
+    (folder / "weir.toml").write_text(f'alert_webhook_url = ["https://example.com/{SECRET}"]')
     assert refusal().startswith("setting alert_webhook_url should be ")
 
 
-@pytest.mark.parametrize("url", ["https://h", "http://127.0.0.1:80/a?b=c#d", "http://[::1]:8080/%20", "https://h.de?a"])
+@pytest.mark.parametrize(
+    "url", ["https://example.com", "http://127.0.0.1:80/a?b=c#d", "http://[::1]:8080/%20", "https://example.com?a"]
+)
 def test_a_webhook_may_be_any_place(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("WEIR_ALERT_WEBHOOK_URL", url)
     assert load().alert_webhook_url == url
