@@ -173,8 +173,9 @@ def _candidates(context: dg.AssetExecutionContext, outcome: Outcome) -> Iterator
 
 
 def _checks(context: dg.AssetExecutionContext, outcome: Outcome) -> Iterator[dg.AssetCheckResult]:
-    """What each engine said of the candidates. What was published is told from the ledger."""
-    for name in outcome.plan.partitions if outcome.plan else ():
+    """What each engine said of the candidates, and of days that stand. What was published is told from the ledger."""
+    planned = outcome.plan.partitions if outcome.plan else {}
+    for name in dict.fromkeys((*planned, *(check.mart for check in outcome.checks if check.mart))):
         for engine in specs.ENGINES:
             key = dg.AssetCheckKey(specs.mart_key(mart(name)), engine)
             checks = [check for check in outcome.checks if check.mart == name and check.engine == engine]

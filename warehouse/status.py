@@ -61,7 +61,7 @@ class QuarantineStatus:
 
 @dataclass(frozen=True)
 class Failure:
-    """A check that failed in the last run of its application; ``result_id`` leads to its rows."""
+    """A check that failed in a run of its application; ``result_id`` leads to its rows."""
 
     application: str
     mart: str | None
@@ -99,6 +99,36 @@ class UnsentAlert:
     last_error: str | None
 
 
+_FAILURES = sql.SQL("""
+    select c.* from quality.check_results as c
+    inner join (
+        select distinct on (application) application, run_id from quality.check_results
+        order by application, check_result_id desc
+    ) as last_runs using (application, run_id)
+    where not c.success
+    union
+    select c.* from control.runs as r
+    inner join quality.check_results as c using (run_id)
+    where r.started_at > now() - interval '7 days' and c.check_name = 'volume' and not c.success
+        and not exists (
+            select from control.publications as p
+            where p.mart = c.mart and p.partition_start = c.partition_start and p.run_id <> c.run_id
+                and p.published_at > c.checked_at
+        )
+        and not exists (
+            select from quality.check_results as later
+            where later.application = c.application and later.check_result_id > c.check_result_id
+                and later.check_name = c.check_name and later.mart = c.mart
+                and later.partition_start = c.partition_start
+        )
+""")
+"""Results that failed in the last checked run of their application, and warnings of unusual days.
+
+A day is judged once: were its warning gone with the next run, nobody would see it. It stands for a week, or until
+the day is built or judged again.
+"""
+
+
 def without_forecast(warehouse: Connection) -> list[WithoutForecast]:
     """Series of kpi_forecasts whose status is not ok."""
     rows = warehouse.execute(
@@ -123,7 +153,7 @@ def unsent_alerts(warehouse: Connection) -> list[UnsentAlert]:
 def marts(warehouse: Connection) -> list[MartStatus]:
     """One row per mart, in the catalog's order."""
     rows = warehouse.execute(
-        """
+        sql.SQL("""
         with latest as (
             select distinct on (mart, partition_start) mart, partition_start, row_count, published_at, as_of
             from control.publications order by mart, partition_start, publication_id desc
@@ -142,17 +172,13 @@ def marts(warehouse: Connection) -> list[MartStatus]:
                         and p.published_at < l.dirtied_at
                 ) or l.state = 'pending'
             ) as touched group by mart
-        ), last_runs as (
-            select distinct on (application) application, run_id from quality.check_results
-            order by application, check_result_id desc
-        ), failed as (
-            select c.mart, count(distinct check_name) as failed from quality.check_results as c
-            inner join last_runs using (application, run_id) where not success group by c.mart
+        ), failures as ({failures}), failed as (
+            select mart, count(distinct check_name) as failed from failures group by mart
         )
         select m.mart, p.partitions, p.rows, p.published_at, p.as_of, l.pending, l.late, f.failed
         from unnest(%s::text[]) as m (mart)
         left join published as p using (mart) left join late as l using (mart) left join failed as f using (mart)
-        """,
+        """).format(failures=_FAILURES),
         ([mart.name for mart in MARTS],),
     ).fetchall()
     found = {str(row[0]): row[1:] for row in rows}
@@ -215,20 +241,15 @@ def quarantine(warehouse: Connection) -> list[QuarantineStatus]:
 
 
 def failures(warehouse: Connection) -> list[Failure]:
-    """Checks that failed in the last checked run of each application."""
+    """Checks that failed in the last checked run of each application, and the unusual days of the last week."""
     rows = warehouse.execute(
-        """
-        with last_runs as (
-            select distinct on (application) application, run_id from quality.check_results
-            order by application, check_result_id desc
-        )
+        sql.SQL("""
         select application, mart, check_name, engine, severity, min(observed), min(expected),
-            count(partition_start), min(partition_start), min(reason), min(check_result_id)
-        from quality.check_results inner join last_runs using (application, run_id)
-        where not success
-        group by application, mart, check_name, engine, severity
-        order by application, mart, check_name
-        """
+            count(partition_start), min(partition_start), min(reason), min(check_result_id) as result_id
+        from ({}) as failures
+        group by application, mart, check_name, engine, severity, run_id
+        order by application, mart, check_name, result_id desc
+        """).format(_FAILURES)
     ).fetchall()
     return [Failure(*row) for row in rows]  # type: ignore[arg-type]
 
