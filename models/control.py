@@ -202,7 +202,10 @@ class LateData(WarehouseBase):
 
 
 class RunPartition(WarehouseBase):
-    """The partitions that the current run builds. Models of candidates join it; there are no dbt variables."""
+    """The partitions that the current run builds, and of applications that it leaves out, those of their last run.
+
+    Models of candidates join it; there are no dbt variables.
+    """
 
     __tablename__ = "run_partitions"
     __table_args__ = (

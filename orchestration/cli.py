@@ -33,6 +33,7 @@ from orchestration.connections import (
 )
 from orchestration.printing import STARTED, complain, err, exit_code, exit_code_of, one_line, out, print_json, progress
 from orchestration.reports import (
+    ROWS_SHOWN,
     outcome_of,
     print_mart_proofs,
     print_proofs,
@@ -271,9 +272,9 @@ def status(
     chosen = settings_module.load()
     with warehouse_to_read(chosen, "weir status") as (_, warehouse):
         if rows is not None:
-            columns, found = report.failing_rows(warehouse, rows)
+            columns, found = report.failing_rows(warehouse, rows, ROWS_SHOWN + 1)
             if as_json:
-                print_json([dict(zip(columns, row, strict=True)) for row in found])
+                print_json([dict(zip(columns, row, strict=True)) for row in found[:ROWS_SHOWN]])
             else:
                 print_rows(columns, found)
             return

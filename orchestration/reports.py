@@ -97,15 +97,21 @@ def _print_failures(failures: "list[Failure]") -> None:
     out.print(table)
 
 
+ROWS_SHOWN = 50
+"""Rows of a failed check."""
+
+
 def print_rows(columns: list[str], rows: list[tuple[object, ...]]) -> None:
-    """Print rows as they are in the database; none: what they were compared with has changed since."""
+    """Print rows as they are in the database; none: what they are about has been mended since, or is being built."""
     if not rows:
-        out.print("no row fails any more: what it was compared with was held back or built again since")
+        out.print("no row fails any more: what failed has been mended since, or is being built again")
         return
     table = table_of(*columns)
-    for row in rows:
+    for row in rows[:ROWS_SHOWN]:
         table.add_row(*("" if value is None else str(value) for value in row))
     out.print(table)
+    if len(rows) > ROWS_SHOWN:
+        out.print(f"and more than these {ROWS_SHOWN} rows")
 
 
 def print_proofs(found: "list[SourceProof]") -> None:

@@ -40,7 +40,6 @@ def validate(
     """
     counts = {str(check.mart): check for check in reconciled if check.name == ROW_COUNT}
     expected_rows = {name: int(str(check.expected)) for name, check in counts.items()}
-    bad_counts = {name: check.partitions for name, check in counts.items()}
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -71,7 +70,7 @@ def validate(
                     continue
                 result = batch.validate(gx.ExpectationSuite(name, suite), result_format="BASIC")
                 keep(name, result)
-                checks += [_check(warehouse, mart(name), item, bad_counts.get(name, ())) for item in result.results]
+                checks += [_check(warehouse, mart(name), item, counts.get(name)) for item in result.results]
         finally:
             source.get_execution_engine().close()
     return checks
@@ -161,9 +160,7 @@ def _utc_midnight(day: dt.date) -> dt.datetime:
 
 
 def _failing(mart: Mart, configuration: Any) -> sql.Composable:
-    """The condition that rows meet for which an expectation does not hold; of a row count: all of them."""
-    if configuration.type == ROWS:
-        return sql.SQL("true")
+    """The condition that rows meet for which an expectation does not hold."""
     condition = _unexpected(configuration)
     if condition is None:
         key = sql.SQL(", ").join(map(sql.Identifier, mart.key))
@@ -190,8 +187,8 @@ def _named(configuration: Any) -> tuple[str, str]:
     return configuration.type + (f"({column})" if column else ""), expected
 
 
-def _check(warehouse: Connection, mart: Mart, item: Any, bad_counts: tuple[dt.date, ...]) -> Check:
-    """What an expectation says; ``bad_counts`` are the days on which the mart has not the rows that it should."""
+def _check(warehouse: Connection, mart: Mart, item: Any, of_count: Check | None) -> Check:
+    """What an expectation says; ``of_count`` is the equation on the number of rows, which knows the days at fault."""
     configuration = item.expectation_config
     name, expected = _named(configuration)
     observed = item.result.get("observed_value")
@@ -211,21 +208,45 @@ def _check(warehouse: Connection, mart: Mart, item: Any, bad_counts: tuple[dt.da
     )
     if check.success:
         return check
-    of_count = configuration.type == ROWS
+    if configuration.type == ROWS:
+        return replace(
+            check,
+            partitions=of_count.partitions if of_count else (),
+            failing_rows=(of_count.failing_rows if of_count else None) or _rows_per_partition(warehouse, mart),
+        )
     words = {
         "day": mart.day() if mart.date_column else sql.SQL("null::date"),
         "candidate": sql.Identifier("candidate", mart.name),
         "condition": _failing(mart, configuration),
     }
-    partitions = bad_counts if of_count else ()
-    if mart.date_column and not of_count:
+    partitions: tuple[dt.date, ...] = ()
+    if mart.date_column:
         rows = warehouse.execute(
             sql.SQL("select distinct {day} from {candidate} where {condition} order by 1").format(**words)
         ).fetchall()
         partitions = tuple(row[0] for row in rows if isinstance(row[0], dt.date))
-    query = sql.SQL(
-        "select {day} as partition_start, count(*) from {candidate} group by 1 order by 1"
-        if of_count
-        else "select * from {candidate} where {condition}"
-    ).format(**words)
+    query = sql.SQL("select * from {candidate} where {condition}").format(**words)
     return replace(check, partitions=partitions, failing_rows=query.as_string(warehouse))
+
+
+def _rows_per_partition(warehouse: Connection, mart: Mart) -> str:
+    """A query for the candidate's rows in each partition: those of no run first, then all of the run, also empty ones.
+
+    For where the equation finds no partition at fault: what is too much lies outside of the run's.
+    """
+    return (
+        sql.SQL(
+            "select coalesce(p.partition_start, c.partition_start) as partition_start, p.mart is not null as is_of_run,"
+            " coalesce(c.row_count, 0) as row_count"
+            " from (select mart, partition_start from control.run_partitions where mart = {name}) as p"
+            " full join (select {day} as partition_start, count(*) as row_count from {candidate} group by 1) as c"
+            " on coalesce(p.partition_start, 'infinity') = coalesce(c.partition_start, 'infinity')"
+            " order by is_of_run, partition_start"
+        )
+        .format(
+            name=sql.Literal(mart.name),
+            day=mart.day() if mart.date_column else sql.SQL("null::date"),
+            candidate=sql.Identifier("candidate", mart.name),
+        )
+        .as_string(warehouse)
+    )

@@ -109,7 +109,6 @@ def begin(warehouse: Connection, parameters: Parameters, applications: Sequence[
                 parameters.earliest_date,
             ),
         )
-        warehouse.execute("delete from control.run_partitions")
         # One row, but a table that was never analyzed is thought to have hundreds, and every model joins it.
         warehouse.execute("select control.update_statistics('current_run')")
 
@@ -334,9 +333,11 @@ def choose(warehouse: Connection, parameters: Parameters, application: str) -> P
 
     Without dates: those that are dirty, those not built yet, and those that the as-of instant has moved
     into or out of. With dates: every day from ``from_date`` through ``to_date``, and marts without dates, which
-    nothing else would mend. Either way also the periods that hold those days, of the marts made from them.
+    nothing else would mend. Either way also the periods that hold those days, of the marts made from them. The list
+    of the application's run before this one, which queries for the rows of failed checks read, stands until then.
     """
     with warehouse.transaction():
+        warehouse.execute("delete from control.run_partitions where application = %s", (application,))
         for mart in marts(application):
             if mart.dated and not mart.made_from:
                 _choose_days(warehouse, parameters, mart)

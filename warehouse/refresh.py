@@ -379,7 +379,8 @@ class Refresh:
             )
         outcome.checks += checks
         bad = gate.bad_partitions(checks, part)
-        plan.hold_back(self.warehouse, bad)
+        if self.parameters.dated:  # else nothing is published, and queries for failing rows find things as they were
+            plan.hold_back(self.warehouse, bad)
         outcome.held_back |= bad
 
     @contextmanager

@@ -255,19 +255,39 @@ def failures(warehouse: Connection) -> list[Failure]:
 
 
 def failing_rows(warehouse: Connection, result_id: int, limit: int = 50) -> tuple[list[str], list[tuple[object, ...]]]:
-    """Columns and rows that a check failed for, at the most ``limit``, in a transaction that cannot write.
+    """Columns and rows that a check failed for, at the most ``limit``, in a transaction that leaves nothing behind.
 
     Raises:
-        ConfigurationError: there is no such result, or it has no rows to show.
+        ConfigurationError: there is no such result, it has no rows to show, or its candidate was built again since.
     """
     found = warehouse.execute(
-        "select mart, check_name, failing_rows from quality.check_results where check_result_id = %s", (result_id,)
+        """
+        select c.run_id, c.failing_rows, c.mart is not null and c.check_name <> 'volume' and exists (
+            select from quality.check_results as later
+            where later.application = c.application and later.check_result_id > c.check_result_id
+                and later.run_id <> c.run_id and later.mart is not null
+        )
+        from quality.check_results as c where c.check_result_id = %s
+        """,
+        (result_id,),
     ).fetchone()
-    if found is None or found[2] is None:
+    if found is None or found[1] is None:
         raise ConfigurationError(f"there are no failing rows of a result {result_id}; weir status lists failed checks")
-    with warehouse.transaction():
+    run_id, query, is_built_again = found
+    if is_built_again:
+        raise ConfigurationError(
+            f"what result {result_id} is about has been built again since; weir status lists what failed then"
+        )
+    with warehouse.transaction(force_rollback=True):
+        # As of that run's instant, also where other applications have been run since.
+        warehouse.execute(
+            "update control.current_run as c set as_of = r.as_of, future_limit = r.as_of + interval '24 hours',"
+            " last_date = (r.as_of at time zone 'UTC')::date + 1"
+            " from control.runs as r where r.run_id = %s and r.run_id <> c.run_id",
+            (run_id,),
+        )
         warehouse.execute("set transaction read only")
         answer = warehouse.execute(
-            sql.SQL("select * from ({}) as failing limit {}").format(sql.SQL(str(found[2])), sql.Literal(limit))
+            sql.SQL("select * from ({}) as failing limit {}").format(sql.SQL(str(query)), sql.Literal(limit))
         )
         return [column.name for column in answer.description or ()], answer.fetchall()
