@@ -17,13 +17,16 @@ class SilentProxy:
     Args:
         url: of the server, with host and port.
         answers: bytes.
+        forgets: whether connections that are made when it has fallen silent are served as if nothing had been.
     """
 
-    def __init__(self, url: str, answers: int) -> None:
+    def __init__(self, url: str, answers: int, *, forgets: bool = False) -> None:
         parts = urlsplit(url)
         assert parts.hostname and parts.port
         self._server = (parts.hostname, parts.port)
         self._left = answers
+        self._forgets = forgets
+        self._closed = threading.Event()
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.silent = threading.Event()
@@ -41,6 +44,7 @@ class SilentProxy:
 
     def close(self) -> None:
         """Hang up on everybody."""
+        self._closed.set()
         for each in [self._listener, *self._sockets]:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
@@ -52,18 +56,21 @@ class SilentProxy:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(self._server)
                 self._sockets += [client, server]
-                threading.Thread(target=self._pass_on, args=(client, server, False), daemon=True).start()
-                threading.Thread(target=self._pass_on, args=(server, client, True), daemon=True).start()
+                is_new = self._forgets and self.silent.is_set()
+                for way in ((client, server, False, is_new), (server, client, True, is_new)):
+                    threading.Thread(target=self._pass_on, args=way, daemon=True).start()
 
-    def _pass_on(self, giver: socket.socket, taker: socket.socket, counted: bool) -> None:
+    def _pass_on(self, giver: socket.socket, taker: socket.socket, is_answer: bool, is_new: bool) -> None:
         with contextlib.suppress(OSError):
             while data := giver.recv(4096):
-                if counted:
+                if is_answer and not is_new:
                     data, self._left = data[: self._left], self._left - min(len(data), self._left)
+                    taker.sendall(data)
                     if not self._left:
                         self.silent.set()
-                elif self.silent.is_set():
-                    continue
-                taker.sendall(data)
-            if not self.silent.is_set():
-                taker.shutdown(socket.SHUT_WR)
+                if self.silent.is_set() and not is_new:
+                    self._closed.wait()  # and read no more of it
+                    return
+                if not is_answer or is_new:
+                    taker.sendall(data)
+            taker.shutdown(socket.SHUT_WR)

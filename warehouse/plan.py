@@ -132,64 +132,64 @@ def _fingerprint(parameters: Parameters) -> str:
     )
 
 
-def is_deployed(warehouse: Connection, parameters: Parameters) -> bool:
-    """Whether facts and views were made by this version of models, settings and time-zone data."""
+def is_deployed(warehouse: Connection, parameters: Parameters, area: str) -> bool:
+    """Whether facts and views of an area were made by this version of models, settings and time-zone data."""
     (current,) = fetch_row(
         warehouse,
-        "select bool_and(facts_fingerprint is not distinct from %s) from control.applications",
-        (_fingerprint(parameters),),
+        "select facts_fingerprint is not distinct from %s from control.applications where application = %s",
+        (_fingerprint(parameters), area),
     )
     return bool(current)
 
 
-def deploy(warehouse: Connection, transformer: Transformer, parameters: Parameters) -> bool:
-    """Make staging views anew where models, settings or time-zone data have changed since they were made.
+def deploy(warehouse: Connection, transformer: Transformer, parameters: Parameters, area: str) -> bool:
+    """Make staging views of an area anew where models, settings or time-zone data have changed since they were made.
 
-    Facts are then built from all rows, and every published partition is dirty.
+    Facts are then built from all rows, and every published partition is dirty. Nothing is touched that another area's
+    extract or models could be working on: no model reads another area's.
 
     Returns:
-        Whether anything was made.
+        Whether views were made.
     """
-    fingerprint = _fingerprint(parameters)
-    current = is_deployed(warehouse, parameters)
-    views = {
-        application
-        for application in APPLICATIONS
-        if fetch_row(
-            warehouse,
-            "select to_regclass(%s) is null and to_regclass(%s) is not null",
-            (f"staging.{_a_view(application)}", f"raw.{source_tables(application)[0].raw}"),
-        )[0]
-    }
-    if current and not views:
-        return False
-    with warehouse.transaction():
-        if not current:
-            schema.forget_models(warehouse)
-            warehouse.execute(
-                "update control.applications set facts_batch_id = null, facts_fingerprint = %s", (fingerprint,)
-            )
-            local_days.refresh_known_zones(warehouse)
-            warehouse.execute(
-                "insert into control.late_data"
-                " (first_batch_id, batch_id, application, mart, partition_start, source_table, row_count)"
-                " select 0, 0, application, mart, partition_start, %s, 0 from control.publications"
-                " group by application, mart, partition_start"
-                " on conflict (batch_id, mart, partition_start, source_table)"
-                " do update set state = 'pending', publication_id = null, dirtied_at = now()",
-                (DEFINITIONS,),
-            )
-    deployed = [
-        application
-        for application in APPLICATIONS
-        if fetch_row(warehouse, "select to_regclass(%s) is not null", (f"raw.{source_tables(application)[0].raw}",))[0]
-    ]
+    current = is_deployed(warehouse, parameters, area)
+    extracted = area in APPLICATIONS and _exists(warehouse, f"raw.{source_tables(area)[0].raw}")
     # Only what is missing: making a view anew drops the views of facts that read it.
-    for application in deployed:
-        if not current or application in views:
-            transformer.run(warehouse, {model.name for model in transformer.models_of("staging", application)})
-    schema.describe(warehouse, transformer.descriptions(mart.name for mart in marts()))
-    return True
+    if current and (not extracted or _exists(warehouse, f"staging.{_a_view(area)}")):
+        return False
+    if not current:
+        _forget(warehouse, parameters, area)
+    if extracted:
+        transformer.run(warehouse, {model.name for model in transformer.models_of("staging", area)})
+    schema.describe(warehouse, transformer.descriptions(mart.name for mart in marts(area)))
+    return extracted
+
+
+def _forget(warehouse: Connection, parameters: Parameters, area: str) -> None:
+    """Drop what another version has made of an area, and dirty what was published; one transaction."""
+    fingerprint = _fingerprint(parameters)
+    with warehouse.transaction():
+        schema.forget_models(warehouse, area)
+        local_days.refresh_known_zones(warehouse)
+        # Of every area that another version has made, also of those whose turn comes in a later run.
+        warehouse.execute(
+            "insert into control.late_data"
+            " (first_batch_id, batch_id, application, mart, partition_start, source_table, row_count)"
+            " select 0, 0, application, mart, partition_start, %s, 0"
+            " from control.publications inner join control.applications using (application)"
+            " where facts_fingerprint is distinct from %s"
+            " group by application, mart, partition_start"
+            " on conflict (batch_id, mart, partition_start, source_table)"
+            " do update set state = 'pending', publication_id = null, dirtied_at = now()",
+            (DEFINITIONS, fingerprint),
+        )
+        warehouse.execute(
+            "update control.applications set facts_batch_id = null, facts_fingerprint = %s where application = %s",
+            (fingerprint, area),
+        )
+
+
+def _exists(warehouse: Connection, relation: str) -> bool:
+    return bool(fetch_row(warehouse, "select to_regclass(%s) is not null", (relation,))[0])
 
 
 def refresh_facts(warehouse: Connection, transformer: Transformer, application: str) -> bool:

@@ -27,12 +27,13 @@ from warehouse import (
     plan,
     publish,
     quarantine,
+    silence,
     volume,
     warm_up,
 )
 from warehouse.catalog import APPLICATIONS, CALENDAR, MARTS, mart
 from warehouse.checks import Check
-from warehouse.database import Connection, connect, fetch_row, session
+from warehouse.database import Connection, connect, fetch_row, hang_up, session
 from warehouse.errors import BlockedError, WeirError
 from warehouse.extract import Batch, Reading, extract
 from warehouse.plan import Parameters, Plan
@@ -72,6 +73,9 @@ class Outcome:
 
 STOP_SECONDS = 30
 """How long an interrupted run waits for its threads, whose statements it cancels."""
+
+CANCEL_SECONDS = 5
+"""How long a source has to answer that; then its connection is cut."""
 
 
 class Refresh:
@@ -114,16 +118,16 @@ class Refresh:
         self.found_dead: list[str] = []
         """Runs that had not ended though nobody held their lock any more."""
         self._stack = ExitStack()
-        self._deployed = False
+        self._deployed: set[str] = set()
         self._clock = _Clock(self.seconds)
         self._ahead: dict[tuple[str, str], Future[Any]] = {}
         self._threads: list[threading.Thread] = []
         self._own = threading.local()
         self._sessions: list[Connection] = []
         """What threads work on, for whoever has to stop them."""
+        self._sources: list[Connection] = []
+        """Those of them that lead to sources, which may not answer."""
         self._stopping = False
-        self._extracting: set[str] = set()
-        self._all_extracted = threading.Event()
         self._deploying, self._validating, self._publishing = (threading.Lock() for _ in range(3))
         self._taken_in: set[str] = set()
         """Applications whose facts this run has brought up to date."""
@@ -156,14 +160,14 @@ class Refresh:
     def run_ahead(self) -> None:
         """Begin all steps of all applications, each application in a thread; whoever calls a step waits for it.
 
-        Facts wait until everything is extracted; candidates are validated, and marts published, one application at
-        a time: the numbers of publications are then those of their commits, too.
+        None waits for another's source. Candidates are validated, and marts published, one application at a time: the
+        numbers of publications are then those of their commits, too.
         """
-        self._extracting = set(self.applications)
-        for application in self.applications:
-            steps: dict[str, Future[Any]] = {name: Future() for name in ("extract", "refresh_facts", "build")}
-            self._ahead |= {(name, application): future for name, future in steps.items()}
-            thread = threading.Thread(target=self._work_ahead, args=(application, steps), name=application, daemon=True)
+        for area in (*self.applications, CALENDAR):
+            names = ("build",) if area == CALENDAR else ("extract", "refresh_facts", "build")
+            steps: dict[str, Future[Any]] = {name: Future() for name in names}
+            self._ahead |= {(name, area): future for name, future in steps.items()}
+            thread = threading.Thread(target=self._work_ahead, args=(area, steps), name=area, daemon=True)
             self._threads.append(thread)
         for thread in self._threads:
             thread.start()
@@ -176,32 +180,27 @@ class Refresh:
             ):
                 self._own.warehouse = warehouse
                 self._sessions.append(warehouse)
-                steps["extract"].set_result(self._extract(application))
-                self._note_extracted(application)
-                steps["refresh_facts"].set_result(self._take_in(application))
+                if application != CALENDAR:
+                    steps["extract"].set_result(self._extract(application))
+                    steps["refresh_facts"].set_result(self._take_in(application))
                 steps["build"].set_result(self._plan_and_build(application))
         except BaseException as error:  # told to whoever asks for the steps
-            self._note_extracted(application)
             for step in steps.values():
                 if not step.done():
                     step.set_exception(error)
 
-    def _note_extracted(self, application: str) -> None:
-        """Nothing more comes of the application, or all has."""
-        self._extracting.discard(application)
-        if not self._extracting:
-            self._all_extracted.set()
-
     def _stop_threads(self) -> None:
         """Wait for threads that nobody waits for any more, having cancelled what they do."""
         self._stopping = True
-        self._all_extracted.set()
-        deadline = time.monotonic() + STOP_SECONDS
+        started = time.monotonic()
         for thread in self._threads:
-            while thread.is_alive() and time.monotonic() < deadline:
+            while thread.is_alive() and time.monotonic() < started + STOP_SECONDS:
                 for connection in [*self._sessions]:
                     with suppress(psycopg.Error):
                         connection.cancel_safe(timeout=1)
+                if time.monotonic() > started + CANCEL_SECONDS:
+                    for connection in [*self._sources]:
+                        hang_up(connection)
                 thread.join(0.2)
 
     def extract(self, application: str, *, prove: bool = False) -> Batch:
@@ -222,18 +221,20 @@ class Refresh:
             ) as source,
         ):
             self._sessions.append(source)
+            self._sources.append(source)
             if plan.is_new(self.warehouse, application):
                 warm_up.begin()
-            batch = extract(
-                application,
-                source,
-                self.warehouse,
-                self.parameters.run_id,
-                self.say,
-                reading=self.reading,
-                force_deletes=self.force_deletes,
-                prove=prove,
-            )
+            with silence.watched(source, self.places.source_urls[application], application):
+                batch = extract(
+                    application,
+                    source,
+                    self.warehouse,
+                    self.parameters.run_id,
+                    self.say,
+                    reading=self.reading,
+                    force_deletes=self.force_deletes,
+                    prove=prove,
+                )
         self.outcomes[application].batch = batch
         gate.record(self.warehouse, self.parameters.run_id, application, gate.source_proofs(batch))
         if batch.changed:
@@ -285,7 +286,7 @@ class Refresh:
             raise
 
     def _refresh_facts(self, application: str) -> bool:
-        self._deploy_once()
+        self._deploy_once(application)
         with self.stage("facts"):
             changed = plan.refresh_facts(self.warehouse, self.transformer, application)
             quarantine.refresh(self.warehouse, application)
@@ -294,20 +295,18 @@ class Refresh:
         self._taken_in.add(application)
         return changed
 
-    def _deploy_once(self) -> None:
-        if self._threads:
-            self._all_extracted.wait()  # views read what is extracted
-        with self._deploying:
-            if self._deployed:
+    def _deploy_once(self, area: str) -> None:
+        with self._deploying:  # one after the other: time zones are everybody's
+            if area in self._deployed:
                 return
             with self.stage("facts"):
-                if plan.deploy(self.warehouse, self.transformer, self.parameters):
-                    self.say("views made anew: models, settings or time-zone data have changed")
-                self._deployed = True
+                if plan.deploy(self.warehouse, self.transformer, self.parameters, area):
+                    self.say(f"{area}: views made anew: models, settings or time-zone data have changed")
+            self._deployed.add(area)
 
     def _build(self, application: str) -> Outcome:
         outcome = self.outcomes[application]
-        self._deploy_once()
+        self._deploy_once(application)
         if application != CALENDAR and application not in self._taken_in:
             # A backfill extracts nothing; but what an earlier run has extracted may still have to be taken in, and
             # the as-of instant has moved on.

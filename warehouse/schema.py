@@ -14,7 +14,7 @@ from psycopg import sql
 from sqlalchemy.pool import StaticPool
 
 from warehouse import access, local_days
-from warehouse.catalog import APPLICATIONS, CALENDAR
+from warehouse.catalog import APPLICATIONS, CALENDAR, marts
 from warehouse.database import Connection, check_locks, fetch_row
 from warehouse.errors import ConfigurationError
 
@@ -93,16 +93,19 @@ def _forget_models(connection: sa.Connection) -> None:
         connection.execute(sa.text("update control.applications set facts_batch_id = null, facts_fingerprint = null"))
 
 
-def forget_models(warehouse: Connection) -> None:
-    """Drop everything that dbt has made; within the caller's transaction.
+def forget_models(warehouse: Connection, area: str) -> None:
+    """Drop what dbt has made of an area, and what no area knows any more; within the caller's transaction.
 
     Not the schemas themselves: to make them again takes a right that runs do not have.
     """
+    others = [each for each in (*APPLICATIONS, CALENDAR) if each != area]
+    theirs = [mart.name for other in others for mart in marts(other)]
     for layer in MADE_BY_DBT:
         for kind, word in (("v", "view"), ("r", "table")):
             rows = warehouse.execute(
-                "select relname from pg_class where relnamespace = %s::regnamespace and relkind::text = %s",
-                (layer, kind),
+                "select relname from pg_class where relnamespace = %s::regnamespace and relkind::text = %s"
+                " and regexp_replace(relname, '^computed_', '') <> all (%s) and relname !~ %s",
+                (layer, kind, theirs, f"^(stg|int)_({'|'.join(others)})__"),
             ).fetchall()
             if rows:
                 warehouse.execute(

@@ -157,15 +157,15 @@ def verify(
     """
     chosen = _Range(first, last)
     parameters = Parameters(RUN_ID, dt.datetime.min.replace(tzinfo=dt.UTC), earliest_date, additive=additive)
-    is_deployed = plan.is_deployed(warehouse, parameters)
-    models = [model for model in transformer.compiled().models if model.materialized != "view"] if is_deployed else []
     proofs: list[MartProof] = []
     for area in (*applications, CALENDAR):
         with warehouse.transaction() as transaction:
+            is_deployed = plan.is_deployed(warehouse, parameters, area)
             state = _state(warehouse, area, is_deployed=is_deployed)
             if state is not None:
                 say(f"{area}: {len(state.ledger):,} partitions in the ledger")
-                of_area = [model for model in models if model.area == area]
+                models = transformer.compiled().models if is_deployed else ()
+                of_area = [model for model in models if model.area == area and model.materialized != "view"]
                 proofs += _verify(warehouse, of_area, parameters, area, state, chosen, say)
             raise Rollback(transaction)
     return proofs

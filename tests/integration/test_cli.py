@@ -22,8 +22,9 @@ import psycopg
 import pytest
 
 from tests.command_line import MAIN, Answer, end, environment, start, weir
+from tests.silent_proxy import SilentProxy
 from warehouse import access, demo, lock
-from warehouse.catalog import MARTS
+from warehouse.catalog import APPLICATIONS, MARTS
 from warehouse.errors import ConfigurationError
 from warehouse.server import EmbeddedServer
 
@@ -103,12 +104,12 @@ def wait_until(holds: Callable[[], object], seconds: float = 10) -> None:
 
 
 @contextlib.contextmanager
-def run_that_waits(home: Path, table: str, mode: str) -> Iterator[subprocess.Popen[str]]:
+def run_that_waits(home: Path, table: str, mode: str, only: str = "services") -> Iterator[subprocess.Popen[str]]:
     """A run of one application that has come as far as wanting this table, which somebody else has locked."""
     place = url(home, "warehouse")
     with psycopg.connect(place) as holder:
         holder.execute(f"lock table {table} in {mode} mode".encode())
-        process = start("run", "--as-of", AS_OF, "--only", "services", home=home)
+        process = start("run", "--as-of", AS_OF, "--only", only, home=home)
         try:
             wait_until(lambda: process.poll() is not None or waiting(place), seconds=120)
             assert process.poll() is None, process.communicate()
@@ -339,6 +340,82 @@ def test_runs_that_are_ended_or_killed_are_made_up_for_by_the_next(published: Pa
     answer = end(start("run", "--as-of", AS_OF, "--only", "services", "--no-wait", home=published))
     assert answer.code == 0, answer
     assert ask(url(published, "bi"), "select sum(value_count) from marts.kpi_daily where service_name = 'late'") == 1
+
+
+@contextlib.contextmanager
+def failing_stage(home: Path, application: str) -> Iterator[None]:
+    """A warehouse that refuses what runs make of an application's rows."""
+    with psycopg.connect(url(home, "warehouse"), autocommit=True) as warehouse:
+        warehouse.execute("create sequence control.refused")
+        warehouse.execute("grant usage on sequence control.refused to public")
+        warehouse.execute(
+            "create function control.refuse() returns trigger language plpgsql"
+            " as $$ begin perform nextval('control.refused'); raise exception 'no facts of %', new.application; end $$"
+        )
+        warehouse.execute(
+            "create trigger refuse before update of facts_as_of_from on control.applications"
+            f" for each row when (new.application ~ '{application}') execute function control.refuse()".encode()
+        )
+        try:
+            yield
+        finally:
+            warehouse.execute("drop function control.refuse() cascade")
+            warehouse.execute("drop sequence control.refused")
+
+
+@pytest.mark.parametrize("only", [*APPLICATIONS, "scheduling,services", "services,workflows"])
+def test_a_run_ends_whatever_else_it_is_of_where_a_stage_fails(published: Path, only: str) -> None:
+    names = only.split(",")
+    with failing_stage(published, "|".join(names)):
+        process = start("run", "--as-of", AS_OF, "--only", only, home=published)
+        try:
+            answer = end(process, seconds=60)
+        finally:
+            process.kill()
+    assert answer.code == 1, answer
+    complaints = [line for line in answer.err.splitlines() if line.startswith("weir: ")]
+    assert sorted(re.findall(r"no facts of (\w+)", "; ".join(complaints))) == sorted(names), answer.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_a_run_in_which_one_stage_has_failed(published: Path, number: signal.Signals) -> None:
+    with (
+        failing_stage(published, "scheduling"),
+        run_that_waits(published, "raw.services__metrics", "access exclusive", only="scheduling,services") as process,
+    ):
+        wait_until(lambda: ask(url(published, "warehouse"), "select is_called from control.refused"))
+        process.send_signal(number)
+        answer = end(process, seconds=60)
+    assert (answer.code, answer.out) == (128 + number, "")
+    assert answer.err.splitlines()[-1].startswith("weir: interrupted; ")
+
+
+@pytest.mark.parametrize("number", [None, signal.SIGINT, signal.SIGTERM])
+def test_a_silent_source_holds_back_its_own_application_only(published: Path, number: signal.Signals | None) -> None:
+    place = url(published, "warehouse")
+    count = "select count(*) from control.publications where application = any ('{scheduling,workflows}')"
+    before = int(str(ask(place, count)))
+    with SilentProxy(url(published, "source"), 3_000) as proxy:
+        days = ("--from", "2026-05-05", "--to", "2026-05-05")
+        process = start("run", "--as-of", AS_OF, *days, home=published, source_url_services=proxy.url)
+        try:
+            wait_until(lambda: process.poll() is not None or int(str(ask(place, count))) >= before + 8, seconds=120)
+            assert process.poll() is None, process.communicate()
+            if number is None:
+                proxy.close()
+            else:
+                process.send_signal(number)
+            answer = end(process, seconds=60)
+        finally:
+            process.kill()
+    if number is not None:
+        assert (answer.code, answer.out) == (128 + number, "")
+        return
+    assert answer.code == 1, answer
+    (complaint,) = [line for line in answer.err.splitlines() if line.startswith("weir: ")]
+    assert complaint.startswith("weir: services: the source's connection broke off")
+    (line,) = [line for line in weir("status", home=published).out.splitlines() if "broke off" in line]
+    assert re.match(r"services +2026-07-01 00:00Z +\d+", line), line
 
 
 def take_lock(home: Path) -> None:

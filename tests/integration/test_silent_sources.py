@@ -5,18 +5,23 @@ run begins (``test_cli``) and extracts that break off (``test_extracts_interrupt
 """
 
 import dataclasses
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+from unittest import mock
 
 import pytest
 
+from orchestration import connections
 from tests.integration.test_incremental import AS_OF, BEGINNING
 from tests.silent_proxy import SilentProxy
 from tests.support import EARLIEST, Lab, assert_published, gate_left_open
-from warehouse import schema
+from warehouse import database, extract, schema, silence
 from warehouse.catalog import APPLICATIONS, CALENDAR, mart
-from warehouse.errors import WeirError
+from warehouse.database import KEEPALIVES, line_of, session
+from warehouse.errors import ConfigurationError, WeirError
 from warehouse.plan import Parameters
 from warehouse.refresh import Refresh, new_run_id
 
@@ -99,6 +104,93 @@ def test_models_that_have_changed_are_made_anew_for_each_when_its_turn_comes(lab
     assert lab.run(AS_OF, gate_open=True).outcomes[application].status == "published"
     assert lab.dump() == before
     assert not any(proof.not_recomputed or proof.pending or proof.differences for proof in lab.verify().values())
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether the source was held to be lost, each time that it was asked; after a second at most."""
+    for name, value in (("SILENT_SECONDS", 0.5), ("ASK_SECONDS", 0.2), ("ANSWER_SECONDS", 2)):
+        monkeypatch.setattr(silence, name, value)
+    verdicts: list[bool] = []
+    ask = silence._is_lost
+
+    def noting(*about: Any) -> bool:
+        verdicts.append(ask(*about))
+        return verdicts[-1]
+
+    monkeypatch.setattr(silence, "_is_lost", noting)
+    return verdicts
+
+
+@pytest.mark.parametrize("answers", [BEFORE_ANY_ROW, AMONG_THE_ROWS])
+def test_a_source_that_stays_silent_is_given_up(lab: Lab, impatient: list[bool], answers: int) -> None:
+    lab.write(*BEGINNING, MANY_METRICS)
+    with run_with_a_silent_source(lab, "services", answers) as (refresh, _):
+        with pytest.raises(WeirError, match=r"^services: the source fell silent in the middle of the extract"):
+            refresh.extract("services")
+        wait_for(refresh, others_of("services"))
+    assert impatient[-silence.QUESTIONS :] == [True] * silence.QUESTIONS
+    assert {name: outcome.status for name, outcome in refresh.outcomes.items() if name != "services"} == dict.fromkeys(
+        others_of("services"), "published"
+    )
+    ((since, why),) = lab.warehouse.execute(
+        "select failing_since, last_error from control.applications where application = 'services'"
+    ).fetchall()
+    assert since is not None and str(why).startswith("services: the source fell silent")
+
+
+def test_a_server_that_sends_what_never_comes_is_given_up(lab: Lab, impatient: list[bool]) -> None:
+    with (
+        SilentProxy(lab.server.url("source"), 1_000_000, forgets=True) as proxy,
+        session(proxy.url, name="test") as source,
+        pytest.raises(WeirError, match="fell silent"),
+        silence.watched(source, proxy.url, "services"),
+    ):
+        source.execute("select repeat('x', 1000) from generate_series(1, 100000)")
+    assert impatient[-silence.QUESTIONS :] == [True] * silence.QUESTIONS
+
+
+def test_a_server_at_work_may_be_silent(lab: Lab, impatient: list[bool]) -> None:
+    url = lab.server.url("source")
+    with session(url, name="test") as source, silence.watched(source, url, "services"):
+        source.execute("select pg_sleep(3)")
+        assert len(impatient) >= silence.QUESTIONS and not any(impatient)
+        asked = len(impatient)
+        time.sleep(1)  # while nothing is waited for
+    assert len(impatient) <= asked + 1
+    # Of a server that refuses to be asked, or is another one than was read, nothing is known.
+    assert not silence._is_lost("postgresql://nobody:x@127.0.0.1:1/nowhere", 1, "")
+    assert not silence._is_lost(url, 1, "another")
+
+
+def test_an_end_without_a_word_is_noticed_in_a_minute_or_when_the_url_says(lab: Lab) -> None:
+    url = lab.server.url("source")
+    own = f"{url}{'&' if '?' in url else '?'}keepalives_idle=7&tcp_user_timeout=5000"
+    for place, expected in ((url, ("30", "10", "3", "60000")), (own, ("7", "10", "3", "5000"))):
+        with session(place, name="test") as source:
+            found = source.info.get_parameters()
+            assert tuple(found[name] for name in KEEPALIVES) == expected
+            with line_of(source) as line:
+                assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == int(expected[0])
+
+
+def test_a_source_that_falls_silent_before_it_is_asked_for_rows_holds_nobody_back(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = lab.server.url("source")
+    monkeypatch.setattr(connections, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(
+        extract, "missing_tables", lambda source, name: name == "scheduling" and source.execute("select pg_sleep(60)")
+    )
+    urls = {"scheduling": f"{url}?connect_timeout=9", "workflows": url}
+    places = dataclasses.replace(lab.places, source_urls=urls)
+    connections.check_sources(mock.Mock(), places, ("scheduling", "workflows"))
+    with pytest.raises(ConfigurationError, match="broke off, or was silent, when looked at"):
+        connections.check_sources(mock.Mock(), places, ("scheduling",))
+    monkeypatch.setattr(database, "CONNECT_SECONDS", 1)
+    monkeypatch.setattr(database, "_set_up", lambda source: source.execute("select pg_sleep(60)"))
+    with pytest.raises(ConfigurationError, match=r"/source does not answer \("):
+        database.connect(url, name="test")
 
 
 def test_each_relation_that_dbt_makes_is_of_one_area(lab: Lab) -> None:
