@@ -107,6 +107,9 @@ class _State:
     not_recomputed: str | None
     is_ahead: bool
     """Whether raw has rows that no run has planned for yet: it was interrupted."""
+    facts_as_of: dt.datetime | None
+    """As of when facts stand. Before what some partitions stand as of, where given days were rebuilt with --rewind:
+    rows that came then, and were in the future then, dirty those partitions only when a run sees them."""
 
     @property
     def has_rebuilds(self) -> bool:
@@ -123,6 +126,11 @@ class _State:
     def is_as_published(self, partition: Partition, content: Content) -> bool:
         """Whether the ledger has it so."""
         return partition in self.ledger and self.ledger[partition].content == content
+
+    def may_be_dirty(self, partition: Partition) -> bool:
+        """Whether raw may have rows of the partition that no run has published, or has been able to plan for."""
+        is_behind = self.facts_as_of is not None and self.facts_as_of < self.stands_as_of(partition)
+        return self.is_ahead or is_behind or self.is_pending(partition)
 
     def is_pending(self, partition: Partition) -> bool:
         """Whether the partition, or what an undated mart is made from, is dirty."""
@@ -212,9 +220,10 @@ def _state(warehouse: Connection, area: str, *, is_deployed: bool) -> _State | N
             (area,),
         )
     )
-    ((as_of, own_from, own_through, facts_batch),) = _fetch(
+    ((as_of, own_from, own_through, facts_batch, facts_as_of),) = _fetch(
         warehouse,
-        "select as_of, oldest_as_of, newest_as_of, facts_batch_id from control.applications where application = %s",
+        "select as_of, oldest_as_of, newest_as_of, facts_batch_id, facts_as_of_from from control.applications"
+        " where application = %s",
         (area,),
     )
     why_not = None
@@ -232,6 +241,7 @@ def _state(warehouse: Connection, area: str, *, is_deployed: bool) -> _State | N
         own_through,
         why_not,
         is_ahead=area != CALENDAR and plan.has_changes(warehouse, area),
+        facts_as_of=facts_as_of,
     )
 
 
@@ -311,7 +321,7 @@ def _judge(
     stands = contents.get(start, NOTHING)
     entry = state.ledger.get(partition)
     again = recomputed.get(partition)
-    may_be_dirty = state.is_ahead or state.is_pending(partition)
+    may_be_dirty = state.may_be_dirty(partition)
     wrong = []
     if entry is None:
         # Days that are yet to be published may be without any row, and then are not dirty themselves. So are days

@@ -354,6 +354,14 @@ TASK_TO_COME = upsert(
     },
 )  # fmt: skip
 
+TASK_DONE = upsert(
+    "scheduling.tasks", "task_id",
+    {
+        "task_id": TASKS[0], "user_id": USERS[0], "title": "a", "status": "completed", "scheduled_slots": "[]",
+        "completed_at": (START + dt.timedelta(hours=12)).isoformat(),
+    },
+)  # fmt: skip
+
 numbers = itertools.count(1)
 
 
@@ -418,6 +426,15 @@ def assert_nothing_was_held_back(lab: Lab, run: Refresh) -> None:
     history=[
         Step([METRIC, KPI_GOAL], dt.timedelta(hours=40), None),
         Step([LATE_METRIC, LATE_EVENT], dt.timedelta(hours=1), (START.date(), START.date())),
+    ]
+)
+@example(  # an event that is in the future for a rebuild as of an earlier instant, and not for a day that stands
+    history=[Step([LATE_EVENT], dt.timedelta(hours=-30), (START.date(), START.date()))]
+)
+@example(  # the first data of an application, of a day that does not exist yet as of that earlier instant
+    history=[
+        Step([], dt.timedelta(hours=-30), None),
+        Step([TASK_DONE], dt.timedelta(hours=-30), (START.date() - dt.timedelta(days=20), START.date())),
     ]
 )
 def test_any_history_ends_where_a_build_from_scratch_does(
