@@ -113,11 +113,16 @@ class Mart:
 
     def partition_end(self, start: dt.date | None) -> dt.date | None:
         """Last day of the partition that begins on ``start``."""
-        if start is None or self.grain == "day":
-            return start
-        if self.grain == "week":
-            return start + dt.timedelta(days=6)
-        return (start.replace(day=1) + dt.timedelta(days=31)).replace(day=1) - dt.timedelta(days=1)
+        return None if start is None else period_end(start, self.grain)
+
+
+def period_end(start: dt.date, period: Grain) -> dt.date:
+    """Last day of the day, week or month that begins on a day."""
+    if period == "day":
+        return start
+    if period == "week":
+        return start + dt.timedelta(days=6)
+    return (start.replace(day=1) + dt.timedelta(days=31)).replace(day=1) - dt.timedelta(days=1)
 
 
 MODES: dict[str, Mode] = {}

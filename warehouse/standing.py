@@ -9,19 +9,20 @@ it for what it is. Dirty days are left out: they are known to be out of date, an
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from psycopg import sql
 from psycopg.types.multirange import DateMultirange, Multirange
 from psycopg.types.range import DateRange
 
-from warehouse.catalog import Mart, mart
+from warehouse.catalog import Mart, mart, period_end
 from warehouse.checks import REASONS, Check
 from warehouse.database import Connection, fetch_row
 from warehouse.plan import Parameters, Plan
 from warehouse.publish import HASH_OF_NOTHING, columns_of, order_free_hash, row_text
 
 DAYS_SHOWN = 3
+"""Changed days that a check names."""
 
 
 def standing_days(warehouse: Connection, parameters: Parameters, plan: Plan) -> list[Check]:
@@ -43,7 +44,7 @@ def standing_days(warehouse: Connection, parameters: Parameters, plan: Plan) -> 
 
 
 def _checks(
-    derived: Iterable[Mart], plan: Plan, parameters: Parameters, source: Mart, changed: list[dt.date]
+    derived: Sequence[Mart], plan: Plan, parameters: Parameters, source: Mart, changed: list[dt.date]
 ) -> Iterator[Check]:
     for each in derived:
         concerned = {
@@ -68,18 +69,12 @@ def _checks(
 def _days_of(each: Mart, start: dt.date | None, parameters: Parameters) -> DateRange:
     """The days that a partition may be made from; of one without dates, those before the as-of instant."""
     first = parameters.last_date if start is None else start
-    end = max(_period_end(first, period) for period in each.periods or (each.grain,))
+    end = max(period_end(first, period) for period in each.periods or (each.grain,))
     return DateRange(None if each.looks_back is None else first - dt.timedelta(days=each.looks_back), end, "[]")
 
 
-def _period_end(start: dt.date, period: str) -> dt.date:
-    if period == "month":
-        return (start.replace(day=1) + dt.timedelta(days=31)).replace(day=1) - dt.timedelta(days=1)
-    return start + dt.timedelta(days=6 if period == "week" else 0)
-
-
 def _changed(
-    warehouse: Connection, source: Mart, derived: Iterable[Mart], plan: Plan, parameters: Parameters
+    warehouse: Connection, source: Mart, derived: Sequence[Mart], plan: Plan, parameters: Parameters
 ) -> list[dt.date]:
     """Days of a mart that stand, and are neither dirty nor what the ledger has of them."""
     read = DateMultirange(

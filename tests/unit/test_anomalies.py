@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks import nab
+from warehouse.catalog import mart
 from warehouse.services import anomalies
 from warehouse.services.anomalies import CRITICAL, WARNING, score
 from warehouse.transform import PROJECT
@@ -141,3 +142,4 @@ def test_more_labelled_windows_are_found_than_by_a_rolling_z_score_at_a_quarter_
 def test_models_dirty_as_many_days_as_the_detector_looks_back() -> None:
     text = (PROJECT / "macros" / "run.sql").read_text()
     assert f"anomaly_window_days() -%}} {anomalies.lookback(WEEK)} {{%-" in text
+    assert mart("kpi_anomalies").looks_back == anomalies.lookback(WEEK)
