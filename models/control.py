@@ -49,6 +49,9 @@ class Application(WarehouseBase):
     facts_as_of_to: Mapped[dt.datetime | None] = mapped_column(
         comment="As facts_as_of_from, or the latest that they may be as of; infinity after an interruption."
     )
+    planned_as_of: Mapped[dt.datetime | None] = mapped_column(
+        comment="As of when facts counted where partitions were last marked dirty."
+    )
     oldest_as_of: Mapped[dt.datetime | None] = mapped_column(
         comment="No published partition stands as of an earlier instant, but where that makes no difference."
     )

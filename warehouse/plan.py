@@ -285,7 +285,7 @@ def record_dirty(warehouse: Connection, parameters: Parameters, application: str
             empty(warehouse, sql.Identifier("intermediate", str(queue)))
         warehouse.execute(
             "update control.applications set facts_batch_id = %(batch)s, facts_as_of_from = %(as_of)s,"
-            " facts_as_of_to = %(as_of)s, first_date = least(first_date,"
+            " facts_as_of_to = %(as_of)s, planned_as_of = %(as_of)s, first_date = least(first_date,"
             " (select min(partition_start) from control.late_data"
             " where batch_id = %(batch)s and application = %(application)s and mart <> all (%(derived)s)))"
             " where application = %(application)s",

@@ -411,8 +411,8 @@ def _forget(warehouse: Connection, area: str) -> None:
     warehouse.execute("delete from control.publications where application = %s", (area,))
     warehouse.execute("delete from control.late_data where application = %s", (area,))
     warehouse.execute(
-        "update control.applications set facts_batch_id = null, as_of = null, first_date = null,"
-        " facts_as_of_from = null, facts_as_of_to = null, oldest_as_of = null, newest_as_of = null"
+        "update control.applications set facts_batch_id = null, planned_as_of = null, facts_as_of_from = null,"
+        " facts_as_of_to = null, as_of = null, oldest_as_of = null, newest_as_of = null, first_date = null"
         " where application = %s",
         (area,),
     )

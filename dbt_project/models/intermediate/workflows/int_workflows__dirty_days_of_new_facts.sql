@@ -2,11 +2,8 @@
 -- is planned yet. What is new has nothing to be set against: its rows are counted.
 with executions as (
 
-    select * from {{ ref('int_workflows__executions') }}
-    where
-        reason is null
-        and {{ is_finite('enrolled_at') }}
-        and {{ facts_batch('workflows') }} < 0
+    select * from {{ ref('int_workflows__usable_executions') }}
+    where {{ facts_batch('workflows') }} < 0
 
 ),
 

@@ -1,12 +1,28 @@
 -- One row per mart, partition and source table that changes of executions have touched since the last plan: what an
 -- execution added to a day before is set against what it adds now, and only days with a difference are dirty. So
 -- an execution that turns out to have ended three days ago dirties the last three days.
-with execution_changes as (
+-- Facts say the same as of any instant, what counts of them does not: changes are set against each other as of the last
+-- plan, and what the instant has moved over since then is added.
+with applications as (
+
+    select
+        planned_as_of,
+        planned_as_of + interval '24 hours' as planned_limit
+    from {{ source('control', 'applications') }}
+    where
+        application = 'workflows'
+        and facts_batch_id is not null
+
+),
+
+execution_changes as (
 
     select * from {{ fact_changes('int_workflows__executions') }}
     where
         reason is null
         and {{ is_finite('enrolled_at') }}
+        -- Nearly all, which a planner does not know of a bound that it does not know: hence coalesce.
+        and coalesce(enrolled_at <= (select applications.planned_limit from applications), false)
         and {{ facts_batch('workflows') }} >= 0
 
 ),
@@ -26,13 +42,6 @@ executions as (
 
 ),
 
-applications as (
-
-    select * from {{ source('control', 'applications') }}
-    where application = 'workflows'
-
-),
-
 parameters as (
 
     select * from {{ source('control', 'current_run') }}
@@ -43,14 +52,14 @@ parameters as (
 released as (
 
     select
-        case when parameters.as_of >= applications.as_of then 1 else -1 end as _sign,
+        case when parameters.as_of >= applications.planned_as_of then 1 else -1 end as _sign,
         executions.*
     from executions
     cross join applications
     cross join parameters
     where
-        executions.enrolled_at > least(applications.as_of, parameters.as_of) + interval '24 hours'
-        and executions.enrolled_at <= greatest(applications.as_of, parameters.as_of) + interval '24 hours'
+        executions.enrolled_at > least(applications.planned_limit, parameters.future_limit)
+        and executions.enrolled_at <= greatest(applications.planned_limit, parameters.future_limit)
 
 ),
 

@@ -1,0 +1,1 @@
+alter table control.applications drop column planned_as_of;
