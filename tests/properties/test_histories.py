@@ -354,6 +354,14 @@ EXECUTION_TO_COME = upsert(
     },
 )  # fmt: skip
 
+EARLY_TASK = upsert(
+    "scheduling.tasks", "task_id",
+    {
+        "task_id": TASKS[1], "user_id": USERS[1], "title": "a", "status": "scheduled",
+        "scheduled_slots": '[{"start": "2024-03-15T06:00:00Z", "end": "2024-03-15T07:00:00Z"}]',
+    },
+)  # fmt: skip
+
 TASK_TO_COME = upsert(
     "scheduling.tasks", "task_id",
     {
@@ -452,6 +460,12 @@ def assert_nothing_was_held_back(lab: Lab, run: Refresh) -> None:
     history=[
         Step([EXECUTION_TO_COME], dt.timedelta(hours=-30), (START.date(), START.date())),
         Step([], dt.timedelta(hours=30), None),
+    ]
+)
+@example(  # all days of a user stand as of a later instant than a rebuild of given days
+    history=[
+        Step([TASK, EARLY_TASK], dt.timedelta(hours=1), None),
+        Step([], dt.timedelta(hours=-50), (START.date(), START.date())),
     ]
 )
 def test_any_history_ends_where_a_build_from_scratch_does(

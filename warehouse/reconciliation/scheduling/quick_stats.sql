@@ -13,6 +13,7 @@ rebuilt as (
 
 ),
 
+-- As far as days go: where a rebuild of given days goes back in time, later ones stand.
 standing as materialized (
 
     select user_id, date, total_scheduled_minutes, completed_tasks_count, focus_minutes
@@ -20,7 +21,9 @@ standing as materialized (
     union all
     select user_id, date, total_scheduled_minutes, completed_tasks_count, focus_minutes
     from marts.analytics_daily_metrics as m
-    where not exists (select from rebuilt where rebuilt.date = m.date)
+    where
+        date >= (select earliest_date - 1 from parameters) and date <= (select last_date from parameters)
+        and not exists (select from rebuilt where rebuilt.date = m.date)
 
 ),
 
