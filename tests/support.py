@@ -5,6 +5,7 @@ Does not belong here: expectations; tests state their own.
 """
 
 import datetime as dt
+import itertools
 import math
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -72,9 +73,10 @@ class Lab:
 
         ``gate_open`` leaves out the checks of Great Expectations and dbt, ``ajar`` those of Great Expectations, which
         random histories need not repeat a thousand times; reconciliation always runs. Blocked applications do not
-        raise.
+        raise. ``dies_at`` is the number of the statement before which the run is killed, which raises ``KilledError``
+        where the run gets that far.
         """
-        ahead, ajar = options.pop("ahead", False), options.pop("ajar", False)
+        ahead, ajar, dies_at = options.pop("ahead", False), options.pop("ajar", False), options.pop("dies_at", None)
         instant = dt.datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
         applications = options.pop("applications", APPLICATIONS)
         force_deletes = options.pop("force_deletes", ())
@@ -82,14 +84,14 @@ class Lab:
         with (
             gate_left_open() if gate_open else mock.MagicMock(),
             mock.patch.object(expectations, "validate", return_value=[]) if ajar else mock.MagicMock(),
+            killed_at(dies_at) if dies_at else mock.MagicMock(),
+            self._seeing_goals(parameters.run_id) if "scheduling" in applications else mock.MagicMock(),
             Refresh(self.places, parameters, applications, force_deletes=force_deletes) as refresh,
         ):
             if ahead:
                 refresh.run_ahead()
             for application in applications:
                 refresh.extract(application)
-            if "scheduling" in applications:
-                self._see_goals()
             for application in applications:
                 refresh.refresh_facts(application)
             for application in (*applications, CALENDAR):
@@ -104,6 +106,19 @@ class Lab:
         earliest_date = options.pop("earliest_date", EARLIEST)
         transformer = Transformer(self.places.warehouse_url, self.home / "dbt")
         return {proof.mart: proof for proof in verify(self.warehouse, transformer, earliest_date, **options)}
+
+    @contextmanager
+    def _seeing_goals(self, run_id: str) -> Iterator[None]:
+        """Afterwards, runs have seen the goals as they are now, if this one got as far as to extract them."""
+        try:
+            yield
+        finally:
+            if (
+                self.warehouse.cursor()
+                .execute("select from control.batches where run_id = %s and application = 'scheduling'", (run_id,))
+                .rowcount
+            ):
+                self._see_goals()
 
     def _see_goals(self) -> None:
         """What the source has of goals now, whether or not it is new: a version seen twice counts once."""
@@ -190,6 +205,27 @@ class Lab:
             cursor.executemany(
                 f"insert into control.goal_versions ({columns}, batch_id) values (%s, %s, %s, %s, %s, 0)", history
             )
+
+
+class KilledError(Exception):
+    """A run has been killed."""
+
+
+@contextmanager
+def killed_at(number: int) -> Iterator[None]:
+    """Kill what runs before it sends a statement of that number, counted from 1: no later one is sent, either.
+
+    Connections close when it has ended, as they do when a process dies; the server rolls back what is open.
+    """
+    execute, numbers = psycopg.Connection.execute, itertools.count(1)
+
+    def count_and_execute(connection: psycopg.Connection, *arguments: Any, **options: Any) -> Any:
+        if next(numbers) >= number:
+            raise KilledError
+        return execute(connection, *arguments, **options)
+
+    with mock.patch.object(psycopg.Connection, "execute", count_and_execute):
+        yield
 
 
 @contextmanager

@@ -5,14 +5,15 @@ without dates are compared with the reference, too; a rebuild of given days leav
 
 Random histories over a small world, so that changes meet: the same tasks move, are deleted and come back, users
 change zones under them, executions end late, events come late and out of order, steps move and vanish under them,
-categories are renamed, time moves on and sometimes back.
+categories are renamed, time moves on and sometimes back. Runs are killed in the middle; what stands then is proven
+like after any other, and the next run goes on.
 """
 
 import datetime as dt
 import itertools
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 from psycopg.errors import ForeignKeyViolation
 
-from tests.support import Lab, assert_published, assert_verified, make_database
+from tests.support import KilledError, Lab, assert_published, assert_verified, make_database
 from warehouse.refresh import Refresh
 from warehouse.server import EmbeddedServer
 
@@ -30,6 +31,9 @@ EMPTIED = ("all",)
 IN_SOAK = "WEIR_TEST_HISTORIES" in os.environ
 HISTORIES = int(os.environ.get("WEIR_TEST_HISTORIES", "20"))
 """How many histories; each has up to four runs of a second or two, and as many verifications of a second."""
+
+STATEMENTS = 600
+"""Nearly as many as the longest of these runs sends."""
 
 START = dt.datetime(2024, 3, 30, 6, tzinfo=dt.UTC)  # Europe springs forward on the 31st, Lord Howe back on April 7
 
@@ -259,6 +263,14 @@ class Step:
     statements: list[str]
     passed: dt.timedelta
     days: tuple[dt.date, dt.date] | None
+    dies_at: int | None = None
+    """The run is killed before this statement of it, if it sends as many."""
+
+    def __str__(self) -> str:
+        words = ["back" if self.passed < dt.timedelta() else "on"]
+        if self.days is not None:
+            words.append("days")
+        return " ".join(words if self.dies_at is None else [*words, f"until statement {self.dies_at}"])
 
 
 dates = st.integers(-24, 8).map(lambda days: START.date() + dt.timedelta(days=days))
@@ -270,6 +282,7 @@ steps = st.builds(
         lambda hours: dt.timedelta(hours=hours)
     ),
     days=st.one_of(st.none(), st.none(), st.tuples(dates, dates).map(lambda both: (min(both), max(both)))),
+    dies_at=st.one_of(*[st.none()] * 4, st.integers(1, STATEMENTS)),
 )
 histories = st.lists(steps, min_size=2, max_size=4)
 
@@ -474,13 +487,11 @@ def test_any_history_ends_where_a_build_from_scratch_does(
     make_database(server, "source", "template_world_source")
     make_database(server, "warehouse", "template_world_warehouse")
     lab = Lab(server, world)
-    kinds = [
-        " ".join(["back" if step.passed < dt.timedelta() else "on", *(["days"] if step.days else [])])
-        for step in history
-    ]
-    print(f"history {next(numbers)}: {', '.join(kinds)}", flush=True)  # which make soak shows
-    for kind in kinds:
-        event(kind)
+    if history[-1].days is not None or history[-1].dies_at is not None:
+        history = [*history, Step([], dt.timedelta(), None)]
+    for step in history:
+        event(str(replace(step, dies_at=None)))
+    print(f"history {next(numbers)}: {', '.join(map(str, history))}", flush=True)  # which make soak shows
     try:
         as_of = newest = START
         for step in history:
@@ -488,19 +499,22 @@ def test_any_history_ends_where_a_build_from_scratch_does(
                 with suppress(ForeignKeyViolation):  # of somebody deleted: the source refuses it, nothing happens
                     lab.write(statement)
             as_of += step.passed
+            # Where not all has been built as of an earlier instant, other days still stand as of a later one.
+            rewind, newest = as_of < newest, max(newest, as_of)
             first, last = step.days or (None, None)
-            # After a rebuild of given days as of an earlier instant, other days still stand as of a later one.
-            rewind = as_of < newest
-            run = lab.run(as_of, ajar=True, rewind=rewind, from_date=first, to_date=last, force_deletes=EMPTIED)
+            try:
+                run = lab.run(
+                    as_of, ajar=True, rewind=rewind, from_date=first, to_date=last, force_deletes=EMPTIED,
+                    dies_at=step.dies_at,
+                )  # fmt: skip
+            except KilledError:
+                event("killed")
+                assert_verified(lab)
+                continue
             assert_nothing_was_held_back(lab, run)
-            newest = max(newest, as_of) if step.days else as_of
             assert_verified(lab)
             if step.days is None:
+                newest = as_of
                 assert_published(lab, as_of)
-        if history[-1].days is not None:
-            run = lab.run(as_of, ajar=True, rewind=as_of < newest, force_deletes=EMPTIED)
-            assert_nothing_was_held_back(lab, run)
-            assert_verified(lab)
-            assert_published(lab, as_of)
     finally:
         lab.close()
