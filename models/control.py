@@ -50,7 +50,7 @@ class Application(WarehouseBase):
         comment="As facts_as_of_from, or the latest that they may be as of; infinity after an interruption."
     )
     planned_as_of: Mapped[dt.datetime | None] = mapped_column(
-        comment="As of when facts counted where partitions were last marked dirty."
+        comment="As-of instant of the last plan: changes of facts are set against what counted as of then."
     )
     oldest_as_of: Mapped[dt.datetime | None] = mapped_column(
         comment="No published partition stands as of an earlier instant, but where that makes no difference."

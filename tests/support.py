@@ -21,7 +21,7 @@ from psycopg.rows import dict_row
 from tests import reference
 from warehouse import access, expectations, gate, schema
 from warehouse.catalog import APPLICATIONS, CALENDAR, MARTS, SOURCE_TABLES, mart
-from warehouse.database import connect
+from warehouse.database import connect, fetch_row
 from warehouse.errors import BlockedError
 from warehouse.plan import Parameters
 from warehouse.refresh import Places, Refresh, new_run_id
@@ -73,10 +73,10 @@ class Lab:
 
         ``gate_open`` leaves out the checks of Great Expectations and dbt, ``ajar`` those of Great Expectations, which
         random histories need not repeat a thousand times; reconciliation always runs. Blocked applications do not
-        raise. ``dies_at`` is the number of the statement before which the run is killed, which raises ``KilledError``
+        raise. ``killed_at`` is the number of the statement before which the run is killed, which raises ``KilledError``
         where the run gets that far.
         """
-        ahead, ajar, dies_at = options.pop("ahead", False), options.pop("ajar", False), options.pop("dies_at", None)
+        ahead, ajar, killed_at = options.pop("ahead", False), options.pop("ajar", False), options.pop("killed_at", None)
         instant = dt.datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
         applications = options.pop("applications", APPLICATIONS)
         force_deletes = options.pop("force_deletes", ())
@@ -84,8 +84,8 @@ class Lab:
         with (
             gate_left_open() if gate_open else mock.MagicMock(),
             mock.patch.object(expectations, "validate", return_value=[]) if ajar else mock.MagicMock(),
-            killed_at(dies_at) if dies_at else mock.MagicMock(),
-            self._seeing_goals(parameters.run_id) if "scheduling" in applications else mock.MagicMock(),
+            self._seeing_goals(parameters.run_id),
+            kill_at(killed_at) if killed_at else mock.MagicMock(),
             Refresh(self.places, parameters, applications, force_deletes=force_deletes) as refresh,
         ):
             if ahead:
@@ -113,11 +113,12 @@ class Lab:
         try:
             yield
         finally:
-            if (
-                self.warehouse.cursor()
-                .execute("select from control.batches where run_id = %s and application = 'scheduling'", (run_id,))
-                .rowcount
-            ):
+            (extracted,) = fetch_row(
+                self.warehouse,
+                "select exists (select from control.batches where run_id = %s and application = 'scheduling')",
+                (run_id,),
+            )
+            if extracted:
                 self._see_goals()
 
     def _see_goals(self) -> None:
@@ -212,10 +213,10 @@ class KilledError(Exception):
 
 
 @contextmanager
-def killed_at(number: int) -> Iterator[None]:
-    """Kill what runs before it sends a statement of that number, counted from 1: no later one is sent, either.
+def kill_at(number: int) -> Iterator[None]:
+    """Kill what runs before the call of ``Connection.execute`` of that number, counted from 1, and at each later one.
 
-    Connections close when it has ended, as they do when a process dies; the server rolls back what is open.
+    What is open is rolled back, and connections close, as the server does when a client dies; no run ends itself.
     """
     execute, numbers = psycopg.Connection.execute, itertools.count(1)
 

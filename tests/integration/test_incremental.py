@@ -336,6 +336,23 @@ def test_an_application_without_data_has_no_days(lab: Lab) -> None:
     }
 
 
+def test_days_before_a_later_earliest_date_hold_no_rebuild_of_given_days_back(lab: Lab) -> None:
+    """They stand until a run without dates removes them; statistics do not know them, nor the users of no other day."""
+    lab.write(
+        *BEGINNING,
+        f"insert into scheduling.users (user_id, email, timezone) values ('{CONTACT}', 'd@example.org', 'UTC')",
+        task(9, CONTACT, None, f"[{slot('2024-01-05T09:00:00Z', '2024-01-05T10:00:00Z')}]"),
+    )
+    lab.run(AS_OF, gate_open=True)
+    users = {row["user_id"] for row in lab.rows("quick_stats")}
+    earliest, day = dt.date(2024, 2, 1), dt.date(2024, 3, 4)
+    run = lab.run(AS_OF, gate_open=True, earliest_date=earliest, from_date=day, to_date=day)
+    assert run.outcomes["scheduling"].blocked == []
+    assert {row["user_id"] for row in lab.rows("quick_stats")} == users - {CONTACT} < users
+    lab.run(AS_OF, gate_open=True, earliest_date=earliest)
+    assert_published(lab, AS_OF, earliest)
+
+
 def test_names_that_no_key_can_hold_are_quarantined_and_the_longest_that_one_can_are_not(lab: Lab) -> None:
     """1,200 bytes that do not compress, in two series that move together; a third has one byte more."""
     numbers = random.Random(1)

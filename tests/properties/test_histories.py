@@ -13,7 +13,7 @@ import datetime as dt
 import itertools
 import os
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -263,14 +263,15 @@ class Step:
     statements: list[str]
     passed: dt.timedelta
     days: tuple[dt.date, dt.date] | None
-    dies_at: int | None = None
+    killed_at: int | None = None
     """The run is killed before this statement of it, if it sends as many."""
 
+    @property
+    def kind(self) -> str:
+        return ("back" if self.passed < dt.timedelta() else "on") + (" days" if self.days else "")
+
     def __str__(self) -> str:
-        words = ["back" if self.passed < dt.timedelta() else "on"]
-        if self.days is not None:
-            words.append("days")
-        return " ".join(words if self.dies_at is None else [*words, f"until statement {self.dies_at}"])
+        return self.kind + (f" until statement {self.killed_at}" if self.killed_at else "")
 
 
 dates = st.integers(-24, 8).map(lambda days: START.date() + dt.timedelta(days=days))
@@ -282,7 +283,7 @@ steps = st.builds(
         lambda hours: dt.timedelta(hours=hours)
     ),
     days=st.one_of(st.none(), st.none(), st.tuples(dates, dates).map(lambda both: (min(both), max(both)))),
-    dies_at=st.one_of(*[st.none()] * 4, st.integers(1, STATEMENTS)),
+    killed_at=st.one_of(*[st.none()] * 4, st.integers(1, STATEMENTS)),
 )
 histories = st.lists(steps, min_size=2, max_size=4)
 
@@ -487,10 +488,10 @@ def test_any_history_ends_where_a_build_from_scratch_does(
     make_database(server, "source", "template_world_source")
     make_database(server, "warehouse", "template_world_warehouse")
     lab = Lab(server, world)
-    if history[-1].days is not None or history[-1].dies_at is not None:
+    if history[-1].days is not None or history[-1].killed_at is not None:
         history = [*history, Step([], dt.timedelta(), None)]
     for step in history:
-        event(str(replace(step, dies_at=None)))
+        event(step.kind)
     print(f"history {next(numbers)}: {', '.join(map(str, history))}", flush=True)  # which make soak shows
     try:
         as_of = newest = START
@@ -505,7 +506,7 @@ def test_any_history_ends_where_a_build_from_scratch_does(
             try:
                 run = lab.run(
                     as_of, ajar=True, rewind=rewind, from_date=first, to_date=last, force_deletes=EMPTIED,
-                    dies_at=step.dies_at,
+                    killed_at=step.killed_at,
                 )  # fmt: skip
             except KilledError:
                 event("killed")

@@ -1,4 +1,4 @@
-"""As of when changes were last turned into dirty partitions."""
+"""As-of instant of the last plan."""
 
 from models.migrations import apply
 

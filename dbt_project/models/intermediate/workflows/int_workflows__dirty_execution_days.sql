@@ -5,9 +5,7 @@
 -- plan, and what the instant has moved over since then is added.
 with applications as (
 
-    select
-        planned_as_of,
-        planned_as_of + interval '24 hours' as planned_limit
+    select planned_as_of + interval '24 hours' as planned_limit
     from {{ source('control', 'applications') }}
     where
         application = 'workflows'
@@ -52,7 +50,7 @@ parameters as (
 released as (
 
     select
-        case when parameters.as_of >= applications.planned_as_of then 1 else -1 end as _sign,
+        case when parameters.future_limit >= applications.planned_limit then 1 else -1 end as _sign,
         executions.*
     from executions
     cross join applications
